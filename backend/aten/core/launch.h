@@ -1,0 +1,64 @@
+#pragma once
+
+// How a kernel of ours (route 1) runs in the order of the current stream.
+
+#include <initializer_list>
+
+#include <ATen/core/Tensor.h>
+
+#include "backend/runtime/stream.h"
+
+namespace xpu_lite::aten {
+
+constexpr c10::DeviceType kDevice = c10::DeviceType::PrivateUse1;
+
+// The current stream of the device of `tensor`.
+Stream& stream_of(const at::Tensor& tensor);
+
+// A span in the profiler's trace, when one is recording (one relaxed load if not).
+// `kind` is 'k' for a kernel, 'c' for a copy, 's' for a set.
+class KernelSpan {
+ public:
+  KernelSpan(const char* name, const Stream& stream, int64_t bytes = 0, char kind = 'k');
+  ~KernelSpan();
+ private:
+  const char* name_;
+  int64_t start_ns_ = 0; // 0: nobody records
+  int64_t bytes_;
+  int device_;
+  StreamId stream_;
+  char kind_;
+};
+
+// Out of line: queues `body` on `stream`; `keep` is alive until it has run.
+void launch_queued(const char* name, Stream& stream, std::vector<at::Tensor> keep,
+                   std::function<void()> body);
+
+// Runs body() in the order of the current stream of `keep`'s first tensor: at
+// once when that stream is idle and inline, else on its worker. `name` must be a
+// string literal. The body may touch raw pointers of the tensors in `keep` (all
+// tensors it reads or writes must be there) and nothing else that can die; it
+// must not call the dispatcher or allocate tensors. All checks and all outputs
+// are made before.
+template <class Body>
+void launch(const char* name, std::initializer_list<at::Tensor> keep, Body&& body) {
+  Stream& stream = stream_of(*keep.begin());
+  if (C10_LIKELY(stream.runs_inline())) {
+    KernelSpan span(name, stream);
+    body();
+    return;
+  }
+  launch_queued(name, stream, std::vector<at::Tensor>(keep), std::forward<Body>(body));
+}
+template <class Body>
+void launch(const char* name, std::vector<at::Tensor> keep, Body&& body) {
+  Stream& stream = stream_of(keep.front());
+  if (C10_LIKELY(stream.runs_inline())) {
+    KernelSpan span(name, stream);
+    body();
+    return;
+  }
+  launch_queued(name, stream, std::move(keep), std::forward<Body>(body));
+}
+
+} // namespace xpu_lite::aten

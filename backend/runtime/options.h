@@ -1,0 +1,33 @@
+#pragma once
+
+// Every XPU_LITE_* environment variable, parsed once and checked: an unknown
+// name or value is a ValueError that lists what is allowed.
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace xpu_lite {
+
+enum class FallbackPolicy { Allow, Warn, Error };
+
+struct Options {
+  std::string devices = "auto";        // XPU_LITE_DEVICES
+  size_t memory_limit = 0;             // XPU_LITE_MEMORY_LIMIT: bytes, "512M", "8G"; 0: none
+  FallbackPolicy fallback = FallbackPolicy::Allow; // XPU_LITE_FALLBACK=allow|warn|error
+  bool print_routes = false;           // XPU_LITE_VERBOSE=routes
+  std::string isa_cap = "";            // XPU_LITE_ISA=avx2|avx512|avx512_bf16|amx
+  bool huge_pages = true;              // XPU_LITE_HUGE_PAGES=0|1
+  bool caching = true;                 // XPU_LITE_CACHING=0|1: 0 frees at once
+};
+
+// Mutable: a few options can be changed by the Python API.
+Options& options();
+
+// One line per known variable: name, allowed values, meaning, value in use.
+struct OptionHelp {
+  std::string name, allowed, meaning, value;
+};
+std::vector<OptionHelp> describe_options();
+
+} // namespace xpu_lite
