@@ -3,9 +3,14 @@
 // The devices of this process and the calling thread's current device: the one
 // source of truth for both.
 
+#include <atomic>
+
 #include "backend/runtime/engine.h"
 
 namespace xpu_lite {
+
+// Most logical devices that one process may have; sizes per-thread tables.
+constexpr int kMaxDevices = 64;
 
 // Number of logical devices. Chooses the engine from XPU_LITE_DEVICES on first
 // use; throws ValueError for a value it does not know, listing what was found.
@@ -30,5 +35,16 @@ const DeviceProperties& device_properties(int device);
 void initialize();
 bool is_initialized() noexcept;
 bool in_bad_fork() noexcept;
+
+namespace detail {
+enum ProcessState : int { kNotInitialized, kInitialized, kBadFork };
+extern std::atomic<int> process_state;
+} // namespace detail
+
+// initialize() for hot paths: one load once it has been done.
+inline void ensure_initialized() {
+  if (detail::process_state.load(std::memory_order_acquire) != detail::kInitialized)
+    initialize();
+}
 
 } // namespace xpu_lite

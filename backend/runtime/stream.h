@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -52,10 +53,20 @@ class Stream {
 
   Queue& queue() { return *queue_; }
 
+  // The stream whose worker is the calling thread, or null. On it, launch() of
+  // that stream runs at once and waiting for that stream does nothing: the
+  // caller is already at that point of the stream.
+  static Stream* of_worker() noexcept;
+
+  // Owned by the allocator: where this stream's free blocks are.
+  std::atomic<void*> allocator_slot{nullptr};
+
  private:
   friend class StreamRegistry;
   friend class Event;
   Stream(int device, StreamId id, QueueOptions options);
+  // Queues, even when runs_inline().
+  void enqueue(std::string name, std::function<void()> task);
   int device_;
   StreamId id_;
   int priority_;
@@ -79,5 +90,13 @@ void synchronize_device(int device);
 // Called on each worker thread before its first task, with the cores it was
 // given (empty: none). backend/aten uses it to size OpenMP teams per thread.
 void set_worker_start_hook(std::function<void(const std::vector<int>& cores)> hook);
+// For engines: what a worker thread of theirs calls.
+void run_worker_start_hook(const std::vector<int>& cores);
+
+// Turns an exception that left a queued task into the one that synchronize()
+// throws; `context` names the work and its stream. The default prefixes errors
+// of the runtime and leaves others as they are; backend/aten adds its own types.
+using ErrorAnnotator = std::exception_ptr (*)(std::exception_ptr, const std::string& context);
+void set_error_annotator(ErrorAnnotator annotator);
 
 } // namespace xpu_lite

@@ -1,0 +1,191 @@
+// One table of every XPU_LITE_* variable. Parsing, checking, the error for an
+// unknown name and `xpu-lite info` all read it, so none of them can disagree.
+
+#include "backend/runtime/options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <limits>
+
+#include "backend/runtime/cpu_features.h"
+#include "backend/runtime/error.h"
+
+extern char** environ;
+
+namespace xpu_lite {
+namespace {
+
+struct Variable {
+  const char* name;
+  const char* allowed;
+  const char* meaning;
+  // Both are null for a variable that another part of the package parses; it is
+  // listed so that it is known here and documented.
+  std::function<void(Options&, const std::string&)> parse;
+  std::function<std::string(const Options&)> show;
+};
+
+[[noreturn]] void refuse(const Variable& variable, const std::string& value) {
+  throw ValueError(message(variable.name, "='", value, "' is not a valid value; allowed: ",
+                           variable.allowed));
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+bool parse_flag(const std::string& text, bool& out) {
+  const std::string value = lower(text);
+  if (value == "1" || value == "on" || value == "true") return out = true, true;
+  if (value == "0" || value == "off" || value == "false") return out = false, true;
+  return false;
+}
+
+// "512M", "8G", "1T", "1048576", "1.5G"; a trailing B or iB is accepted.
+bool parse_size(const std::string& text, size_t& out) {
+  if (text.empty() || !std::isdigit(static_cast<unsigned char>(text[0]))) return false;
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  std::string unit = lower(end);
+  if (unit.size() > 1 && unit.back() == 'b') unit.pop_back();
+  if (unit.size() == 2 && unit[1] == 'i') unit.pop_back();
+  double scale = 1;
+  if (unit == "k") scale = 1024.;
+  else if (unit == "m") scale = 1024. * 1024;
+  else if (unit == "g") scale = 1024. * 1024 * 1024;
+  else if (unit == "t") scale = 1024. * 1024 * 1024 * 1024;
+  else if (!unit.empty() && unit != "b") return false;
+  const double bytes = number * scale;
+  if (!(bytes >= 0) || bytes > 9e18) return false;
+  out = static_cast<size_t>(bytes);
+  return true;
+}
+
+const char* show_flag(bool value) { return value ? "1" : "0"; }
+
+const char* show_policy(FallbackPolicy policy) {
+  switch (policy) {
+    case FallbackPolicy::Allow: return "allow";
+    case FallbackPolicy::Warn: return "warn";
+    case FallbackPolicy::Error: return "error";
+  }
+  return "?";
+}
+
+const std::vector<Variable>& variables();
+
+const Variable& variable(const char* name) {
+  for (const Variable& v : variables())
+    if (std::strcmp(v.name, name) == 0) return v;
+  throw Error(message("no such option: ", name));
+}
+
+const std::vector<Variable>& variables() {
+  static const auto& table = *new std::vector<Variable>{
+      {"XPU_LITE_DEVICES", "auto, host, host:N, level_zero:gpu, opencl:cpu, opencl:cpu:N",
+       "the engine, and the number of logical devices",
+       // The registry checks this one: what is allowed depends on what it finds.
+       [](Options& o, const std::string& v) { o.devices = v.empty() ? "auto" : v; },
+       [](const Options& o) { return o.devices; }},
+      {"XPU_LITE_MEMORY_LIMIT", "a size such as 512M, 8G or 1T; 0 for none",
+       "bytes that this process may reserve on each device",
+       [](Options& o, const std::string& v) {
+         if (!parse_size(v, o.memory_limit)) refuse(variable("XPU_LITE_MEMORY_LIMIT"), v);
+       },
+       [](const Options& o) { return std::to_string(o.memory_limit); }},
+      {"XPU_LITE_FALLBACK", "allow, warn, error",
+       "what to do with an operator that takes the boxed fallback",
+       [](Options& o, const std::string& v) {
+         const std::string value = lower(v);
+         if (value == "allow") o.fallback = FallbackPolicy::Allow;
+         else if (value == "warn") o.fallback = FallbackPolicy::Warn;
+         else if (value == "error") o.fallback = FallbackPolicy::Error;
+         else refuse(variable("XPU_LITE_FALLBACK"), v);
+       },
+       [](const Options& o) { return show_policy(o.fallback); }},
+      {"XPU_LITE_VERBOSE", "routes, none", "print the route that each operator takes",
+       [](Options& o, const std::string& v) {
+         const std::string value = lower(v);
+         if (value == "routes") o.print_routes = true;
+         else if (value == "none" || value == "0" || value.empty()) o.print_routes = false;
+         else refuse(variable("XPU_LITE_VERBOSE"), v);
+       },
+       [](const Options& o) { return o.print_routes ? "routes" : "none"; }},
+      {"XPU_LITE_ISA", "avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx",
+       "the highest instruction set that kernels may use",
+       [](Options& o, const std::string& v) {
+         try {
+           if (!v.empty()) parse_isa(v);
+         } catch (const ValueError&) {
+           refuse(variable("XPU_LITE_ISA"), v);
+         }
+         o.isa_cap = lower(v);
+       },
+       [](const Options& o) { return o.isa_cap; }},
+      {"XPU_LITE_HUGE_PAGES", "0, 1", "ask for transparent huge pages on the host engine",
+       [](Options& o, const std::string& v) {
+         if (!parse_flag(v, o.huge_pages)) refuse(variable("XPU_LITE_HUGE_PAGES"), v);
+       },
+       [](const Options& o) { return show_flag(o.huge_pages); }},
+      {"XPU_LITE_CACHING", "0, 1", "keep freed memory for reuse; 0 returns it at once",
+       [](Options& o, const std::string& v) {
+         if (!parse_flag(v, o.caching)) refuse(variable("XPU_LITE_CACHING"), v);
+       },
+       [](const Options& o) { return show_flag(o.caching); }},
+      {"XPU_LITE_PACK", "0, 1, or a size such as 512M",
+       "the cache of packed weights: off, on, or its largest size", nullptr, nullptr},
+      {"XPU_LITE_CCL_TRANSPORT", "auto, shm, oneccl, gloo",
+       "what carries collectives between processes", nullptr, nullptr},
+  };
+  return table;
+}
+
+constexpr char kPrefix[] = "XPU_LITE_";
+
+Options parse_environment() {
+  Options parsed;
+  for (char** entry = environ; entry && *entry; ++entry) {
+    if (std::strncmp(*entry, kPrefix, sizeof(kPrefix) - 1) != 0) continue;
+    const char* equals = std::strchr(*entry, '=');
+    if (!equals) continue;
+    const std::string name(*entry, equals - *entry);
+    const auto& all = variables();
+    auto known = std::find_if(all.begin(), all.end(),
+                              [&](const Variable& v) { return name == v.name; });
+    if (known == all.end()) {
+      std::string names;
+      for (const Variable& v : all) names += (names.empty() ? "" : ", ") + std::string(v.name);
+      throw ValueError(message("unknown environment variable ", name, "; known are: ", names));
+    }
+    if (known->parse) known->parse(parsed, equals + 1);
+  }
+  return parsed;
+}
+
+} // namespace
+
+Options& options() {
+  // Not destroyed: workers may read it while the process exits. A throw leaves
+  // it unset, so every use of a process with a bad variable reports it.
+  static Options& parsed = *new Options(parse_environment());
+  return parsed;
+}
+
+std::vector<OptionHelp> describe_options() {
+  const Options& current = options();
+  std::vector<OptionHelp> help;
+  for (const Variable& v : variables()) {
+    const char* set = std::getenv(v.name);
+    help.push_back({v.name, v.allowed, v.meaning, v.show ? v.show(current) : set ? set : ""});
+  }
+  return help;
+}
+
+} // namespace xpu_lite
