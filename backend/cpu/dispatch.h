@@ -23,7 +23,9 @@
 
 namespace xpu_lite::cpu {
 
-enum Level : int { avx2 = 0, avx512 = 1, kLevels = 2 };
+// Scoped: the levels' names are also the names of the kernels' namespaces.
+enum class Level : int { avx2 = 0, avx512 = 1 };
+inline constexpr int kLevels = 2;
 
 // The highest level that the processor, the build and XPU_LITE_ISA allow.
 Level active_level();
@@ -35,7 +37,7 @@ template <class Ret, class... Args>
 class KernelTable<Ret(Args...)> {
  public:
   using Fn = Ret (*)(Args...);
-  void set(Level level, Fn fn) { entries_[level] = fn; }
+  void set(Level level, Fn fn) { entries_[static_cast<int>(level)] = fn; }
   Ret operator()(Args... args) const {
     Fn fn = entries_[active()];
     return fn(args...);
@@ -43,8 +45,8 @@ class KernelTable<Ret(Args...)> {
 
  private:
   int active() const {
-    static const int level = active_level();
-    return entries_[level] ? level : static_cast<int>(avx2);
+    static const int level = static_cast<int>(active_level());
+    return entries_[level] ? level : static_cast<int>(Level::avx2);
   }
   Fn entries_[kLevels] = {};
 };
