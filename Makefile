@@ -1,0 +1,61 @@
+# Every target makes what it needs, from a machine with python3, g++, cmake and make.
+# A step that has nothing to do is skipped: the second run starts at once.
+#
+#   VENV=path       the environment (default .venv)
+#   TORCH=spec      what pip installs as torch (default torch==2.13.0)
+#   DEVICE=name     the device of `make demo` (default xpu_lite)
+#   PYTEST_ARGS=... more arguments for pytest
+
+SHELL := /bin/bash
+VENV ?= $(CURDIR)/.venv
+DEVICE ?= xpu_lite
+PYTEST_ARGS ?=
+PY := $(VENV)/bin/python
+export VENV
+.DEFAULT_GOAL := help
+.PHONY: help env native demo test wheel bench clean distclean need-python
+
+help: ## what each target does
+	@echo "xpu-lite:"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | \
+	  awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+need-python:
+	@command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3"; exit 1; }
+
+env: need-python ## the environment .venv with the package built into it
+	@python3 tools/setup_env.py
+
+native: need-python
+	@python3 tools/setup_env.py --native
+
+demo: env ## trains on real images, embeds sentences, writes text: about four minutes
+	@cd examples && \
+	  echo "== 1 of 3: train a convolutional network on handwritten digits ==" && \
+	  $(PY) train.py --device $(DEVICE) --out ../runs/demo/train && \
+	  echo "== 2 of 3: nearest sentences by a pretrained encoder ==" && \
+	  $(PY) embed.py --device $(DEVICE) --check && \
+	  echo "== 3 of 3: a small language model learns English and writes some ==" && \
+	  $(PY) generate.py --device $(DEVICE) --quick --out ../runs/demo/generate && \
+	  echo && echo "DEMO PASSED on $(DEVICE); the curves: runs/demo/train/curves.png" || \
+	  { echo && echo "DEMO FAILED on $(DEVICE)"; exit 1; }
+
+test: native ## all tests: C++ without torch (ctest), then Python (pytest)
+	@status=0; \
+	ctest --test-dir build/native --output-on-failure || status=1; \
+	[ $$status = 0 ] || echo "C++ TESTS FAILED (above); the Python tests follow"; \
+	$(PY) -m pytest $(PYTEST_ARGS) || status=1; \
+	exit $$status
+
+wheel: need-python ## dist/torch_xpu_lite-*.whl
+	@python3 tools/setup_env.py --wheel
+	@ls -l dist/*.whl
+
+bench: env ## the benchmarks, each against the CPU in the same run
+	@set -e; for file in benchmarks/*.py; do echo "== $$file =="; $(PY) $$file; done
+
+clean: ## removes what was built; keeps .venv
+	rm -rf build dist runs
+
+distclean: clean ## removes .venv too
+	rm -rf $(VENV)
