@@ -1,0 +1,68 @@
+"""The places in PyTorch that a device outside it cannot reach by registration.
+
+Each patch names the reason and the versions that need it, and leaves every other
+device's behaviour as it is.
+"""
+
+import functools
+
+import torch
+from torch_xpu_lite import _C
+
+_NAME = "xpu_lite"
+_DLPACK_CPU = 1  # kDLCPU of dlpack.h
+
+
+def apply() -> None:
+    """Applies all patches. Called once, by the loader."""
+    if _dlpack_device_raises():
+        _patch_dlpack_device()
+    _patch_dlpack()
+    from torch_xpu_lite import _ipc
+
+    _ipc.register()
+
+
+def _dlpack_device_raises() -> bool:
+    # torch 2.13 compares the device's name with "privateuse1", which no device has
+    # once it is renamed (pytorch/pytorch#195815 mends it).
+    return tuple(map(int, torch.__version__.split("+")[0].split(".")[:2])) <= (2, 13)
+
+
+def _patch_dlpack_device() -> None:
+    original = torch.Tensor.__dlpack_device__
+
+    @functools.wraps(original)
+    def __dlpack_device__(self):
+        if self.device.type != _NAME:
+            return original(self)
+        from torch.utils.dlpack import DLDeviceType
+
+        return DLDeviceType.kDLExtDev, self.device.index
+
+    torch.Tensor.__dlpack_device__ = __dlpack_device__
+
+
+def _patch_dlpack() -> None:
+    """Two things that the protocol asks of the exporter, for this device alone.
+
+    The consumer knows nothing of our streams, so queued work is finished first. And
+    who asks for CPU memory (``numpy.from_dlpack(x, device="cpu")``) gets this memory
+    without a copy, because the CPU can read it.
+    """
+    original = torch.Tensor.__dlpack__
+
+    @functools.wraps(original)
+    def __dlpack__(self, *, stream=-1, max_version=None, dl_device=None, copy=None):
+        if self.device.type != _NAME:
+            return original(
+                self, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+            )
+        _C._synchronize(self.device.index)
+        tensor = self
+        to_cpu = dl_device is not None and int(dl_device[0]) == _DLPACK_CPU
+        if to_cpu and self.layout == torch.strided and not self.requires_grad:
+            tensor = _C._cpu_alias(self)
+        return original(tensor, max_version=max_version, dl_device=dl_device, copy=copy)
+
+    torch.Tensor.__dlpack__ = __dlpack__
