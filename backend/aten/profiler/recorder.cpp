@@ -1,0 +1,182 @@
+#include "backend/aten/profiler/recorder.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+
+#include <c10/util/ApproximateClock.h>
+
+#include "backend/aten/profiler/span.h"
+
+namespace xpu_lite::aten {
+namespace profiler {
+namespace {
+
+struct ThreadBuffer {
+  std::mutex mutex; // taken by its thread and, at the end, by the collector
+  std::vector<Record> records;
+};
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<ThreadBuffer>> buffers;
+  std::unordered_set<std::string> names;
+  std::atomic<uint32_t> session{0};
+};
+
+// Never destroyed: worker threads may outlive static destructors.
+Registry& registry() {
+  static Registry* r = new Registry;
+  return *r;
+}
+
+struct OpenRange {
+  const char* name;
+  uint64_t start;
+};
+
+struct ThreadState {
+  uint32_t session = 0; // what the stacks below belong to
+  int32_t thread = static_cast<int32_t>(::syscall(SYS_gettid));
+  std::vector<uint64_t> operators;
+  std::vector<uint64_t> annotations;
+  std::vector<OpenRange> ranges;
+  std::shared_ptr<ThreadBuffer> buffer;
+};
+
+// A session can end between a push and its pop, so what an earlier session left
+// on the stacks is cleared when the thread is first seen by the next one.
+ThreadState& state() {
+  thread_local ThreadState s;
+  const uint32_t session = registry().session.load(std::memory_order_acquire);
+  if (s.session != session) {
+    s.session = session;
+    s.operators.clear();
+    s.annotations.clear();
+    s.ranges.clear();
+  }
+  return s;
+}
+
+void append(ThreadState& s, const Record& record) {
+  if (!s.buffer) {
+    s.buffer = std::make_shared<ThreadBuffer>();
+    std::lock_guard<std::mutex> lock(registry().mutex);
+    registry().buffers.push_back(s.buffer);
+  }
+  std::lock_guard<std::mutex> lock(s.buffer->mutex);
+  s.buffer->records.push_back(record);
+}
+
+const char* intern(const char* name) {
+  std::lock_guard<std::mutex> lock(registry().mutex);
+  return registry().names.emplace(name).first->c_str();
+}
+
+void pop(std::vector<uint64_t>& stack) {
+  if (!stack.empty()) {
+    stack.pop_back();
+  }
+}
+
+} // namespace
+
+uint64_t correlation_slow() noexcept {
+  const ThreadState& s = state();
+  const uint64_t op = s.operators.empty() ? 0 : s.operators.back();
+  const uint64_t user = s.annotations.empty() ? 0 : s.annotations.back();
+  return (user << 32) | (op & 0xffffffffu); // Kineto's ids have 32 bits
+}
+
+uint32_t begin_session() {
+  Registry& r = registry();
+  std::lock_guard<std::mutex> lock(r.mutex);
+  std::erase_if(r.buffers, [](const auto& b) { return b.use_count() == 1; });
+  for (const auto& buffer : r.buffers) {
+    std::lock_guard<std::mutex> buffer_lock(buffer->mutex);
+    buffer->records.clear();
+  }
+  const uint32_t session = r.session.fetch_add(1, std::memory_order_acq_rel) + 1;
+  recording.store(true, std::memory_order_release);
+  return session;
+}
+
+std::vector<Record> end_session() {
+  recording.store(false, std::memory_order_release);
+  std::vector<Record> all;
+  Registry& r = registry();
+  std::lock_guard<std::mutex> lock(r.mutex);
+  for (const auto& buffer : r.buffers) {
+    std::lock_guard<std::mutex> buffer_lock(buffer->mutex);
+    all.insert(all.end(), buffer->records.begin(), buffer->records.end());
+    std::vector<Record>().swap(buffer->records);
+  }
+  return all;
+}
+
+void push_operator(uint64_t id) { state().operators.push_back(id); }
+void pop_operator() { pop(state().operators); }
+void push_annotation(uint64_t id) { state().annotations.push_back(id); }
+void pop_annotation() { pop(state().annotations); }
+
+void range_push(const char* name) {
+  if (is_recording()) {
+    state().ranges.push_back({intern(name), c10::getApproximateTime()});
+  }
+}
+
+void range_pop() {
+  if (!is_recording()) {
+    return;
+  }
+  ThreadState& s = state();
+  if (s.ranges.empty()) {
+    return;
+  }
+  const OpenRange range = s.ranges.back();
+  s.ranges.pop_back();
+  append(s, {range.name, range.start, c10::getApproximateTime(), 0, 0, 0, 0, s.thread, 'r'});
+}
+
+void mark(const char* name) {
+  if (is_recording()) {
+    ThreadState& s = state();
+    const uint64_t now = c10::getApproximateTime();
+    append(s, {intern(name), now, now, 0, 0, 0, 0, s.thread, 'r'});
+  }
+}
+
+} // namespace profiler
+
+using namespace profiler;
+
+void KernelSpan::open(const char* name, const Stream& stream, int64_t bytes, char kind,
+                      uint64_t correlation) noexcept {
+  name_ = name;
+  bytes_ = bytes;
+  correlation_ = correlation;
+  stream_ = stream.id();
+  device_ = stream.device();
+  session_ = registry().session.load(std::memory_order_acquire);
+  kind_ = kind;
+  start_ = c10::getApproximateTime();
+}
+
+void KernelSpan::close() noexcept {
+  const uint64_t end = c10::getApproximateTime();
+  ThreadState& s = state();
+  if (!is_recording() || s.session != session_) {
+    return; // the session it began in is over
+  }
+  try {
+    append(s, {name_, start_, end, bytes_, correlation_, stream_, device_, s.thread, kind_});
+  } catch (...) {
+    // Out of memory for the trace: a missing span must not fail the operator.
+  }
+}
+
+} // namespace xpu_lite::aten
