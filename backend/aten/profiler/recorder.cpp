@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include <c10/util/ApproximateClock.h>
 
@@ -45,6 +46,7 @@ struct ThreadState {
   std::vector<uint64_t> operators;
   std::vector<uint64_t> annotations;
   std::vector<OpenRange> ranges;
+  Correlation span; // of the innermost open span
   std::shared_ptr<ThreadBuffer> buffer;
 };
 
@@ -58,6 +60,7 @@ ThreadState& state() {
     s.operators.clear();
     s.annotations.clear();
     s.ranges.clear();
+    s.span = {};
   }
   return s;
 }
@@ -85,11 +88,14 @@ void pop(std::vector<uint64_t>& stack) {
 
 } // namespace
 
-uint64_t correlation_slow() noexcept {
+Correlation correlation_slow() noexcept {
   const ThreadState& s = state();
+  if (s.operators.empty() && s.annotations.empty()) {
+    return s.span; // a worker: what the task it runs was launched by
+  }
   const uint64_t op = s.operators.empty() ? 0 : s.operators.back();
   const uint64_t user = s.annotations.empty() ? 0 : s.annotations.back();
-  return (user << 32) | (op & 0xffffffffu); // Kineto's ids have 32 bits
+  return {(user << 32) | (op & 0xffffffffu)}; // Kineto's ids have 32 bits
 }
 
 uint32_t begin_session() {
@@ -155,13 +161,15 @@ void mark(const char* name) {
 using namespace profiler;
 
 void KernelSpan::open(const char* name, const Stream& stream, int64_t bytes, char kind,
-                      uint64_t correlation) noexcept {
+                      Correlation correlation) noexcept {
+  ThreadState& s = state();
+  outer_ = std::exchange(s.span, correlation);
   name_ = name;
   bytes_ = bytes;
   correlation_ = correlation;
   stream_ = stream.id();
   device_ = stream.device();
-  session_ = registry().session.load(std::memory_order_acquire);
+  session_ = s.session;
   kind_ = kind;
   start_ = c10::getApproximateTime();
 }
@@ -169,11 +177,15 @@ void KernelSpan::open(const char* name, const Stream& stream, int64_t bytes, cha
 void KernelSpan::close() noexcept {
   const uint64_t end = c10::getApproximateTime();
   ThreadState& s = state();
-  if (!is_recording() || s.session != session_) {
+  if (s.session != session_) {
     return; // the session it began in is over
   }
+  s.span = outer_;
+  if (!is_recording()) {
+    return;
+  }
   try {
-    append(s, {name_, start_, end, bytes_, correlation_, stream_, device_, s.thread, kind_});
+    append(s, {name_, start_, end, bytes_, correlation_.ids, stream_, device_, s.thread, kind_});
   } catch (...) {
     // Out of memory for the trace: a missing span must not fail the operator.
   }

@@ -12,7 +12,7 @@ struct Record {
   const char* name;
   uint64_t start, end; // ticks of c10's approximate clock
   int64_t bytes;
-  uint64_t correlation; // see correlation_slow()
+  uint64_t correlation; // see Correlation
   int64_t stream;
   int32_t device;
   int32_t thread; // of the kernel that ran it (Linux thread id)

@@ -20,15 +20,22 @@ inline bool is_recording() noexcept {
   return recording.load(std::memory_order_relaxed);
 }
 
-// The operator (low half) and the user annotation (high half) that the profiler
-// has open on this thread; 0 when there is none.
-uint64_t correlation_slow() noexcept;
+} // namespace profiler
 
+// The operator (low half) and the user annotation (high half) that the profiler
+// has open on this thread; 0 where there is none.
+struct Correlation {
+  uint64_t ids = 0;
+};
+
+namespace profiler {
+Correlation correlation_slow() noexcept;
 } // namespace profiler
 
 // What a queued task must carry from the thread that queued it to its span.
-inline uint64_t current_correlation() noexcept {
-  return __builtin_expect(profiler::is_recording(), 0) ? profiler::correlation_slow() : 0;
+inline Correlation current_correlation() noexcept {
+  return __builtin_expect(profiler::is_recording(), 0) ? profiler::correlation_slow()
+                                                       : Correlation{};
 }
 
 // Covers its own lifetime on `stream`. `name` must outlive the process's last
@@ -43,8 +50,8 @@ class KernelSpan {
     }
   }
   // For queued work: `correlation` is current_correlation() at the launch.
-  KernelSpan(const char* name, const Stream& stream, int64_t bytes, char kind,
-             uint64_t correlation) noexcept {
+  KernelSpan(const char* name, const Stream& stream, Correlation correlation,
+             int64_t bytes = 0, char kind = 'k') noexcept {
     if (__builtin_expect(profiler::is_recording(), 0)) {
       open(name, stream, bytes, kind, correlation);
     }
@@ -59,14 +66,15 @@ class KernelSpan {
 
  private:
   void open(const char* name, const Stream& stream, int64_t bytes, char kind,
-            uint64_t correlation) noexcept;
+            Correlation correlation) noexcept;
   void close() noexcept;
 
   uint64_t start_ = 0; // ticks of c10's approximate clock; 0: not recorded
   // Only set when start_ is.
   const char* name_;
   int64_t bytes_;
-  uint64_t correlation_;
+  Correlation correlation_;
+  Correlation outer_; // of the span around this one on the same thread
   StreamId stream_;
   int device_;
   uint32_t session_;
