@@ -160,6 +160,10 @@ void mark(const char* name) {
 
 using namespace profiler;
 
+Correlation CorrelationScope::exchange(Correlation correlation) noexcept {
+  return std::exchange(state().span, correlation);
+}
+
 void KernelSpan::open(const char* name, const Stream& stream, int64_t bytes, char kind,
                       Correlation correlation) noexcept {
   ThreadState& s = state();

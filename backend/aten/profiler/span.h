@@ -38,6 +38,29 @@ inline Correlation current_correlation() noexcept {
                                                        : Correlation{};
 }
 
+// For a queued task whose spans open further down: what they belong to.
+class CorrelationScope {
+ public:
+  explicit CorrelationScope(Correlation correlation) noexcept {
+    if (__builtin_expect(correlation.ids != 0, 0)) {
+      outer_ = exchange(correlation);
+      set_ = true;
+    }
+  }
+  ~CorrelationScope() {
+    if (__builtin_expect(set_, 0)) {
+      exchange(outer_);
+    }
+  }
+  CorrelationScope(const CorrelationScope&) = delete;
+  CorrelationScope& operator=(const CorrelationScope&) = delete;
+
+ private:
+  static Correlation exchange(Correlation correlation) noexcept;
+  Correlation outer_;
+  bool set_ = false;
+};
+
 // Covers its own lifetime on `stream`. `name` must outlive the process's last
 // profiler session (a literal, or a name that is never freed). `kind`: 'k' a
 // kernel, 'c' a copy, 's' a set; `bytes` is what a copy or set moves.
