@@ -59,12 +59,17 @@ bool Event::query() const noexcept {
   return !mark_ || mark_->done.load(std::memory_order_acquire);
 }
 
+void Event::wait() const {
+  if (query()) return;
+  ensure_initialized(); // in a forked child the mark would never come
+  // On the stream's own worker: the mark is behind the caller.
+  if (Stream::of_worker() == &mark_->stream) return;
+  mark_->wait();
+}
+
 void Event::synchronize() {
   if (!mark_) return;
-  if (!query()) {
-    ensure_initialized(); // in a forked child the mark would never come
-    mark_->wait();
-  }
+  wait();
   if (std::exception_ptr error = mark_->stream.queue().take_error())
     std::rethrow_exception(error);
 }

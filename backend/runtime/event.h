@@ -24,6 +24,7 @@ class Event {
   void block(Stream& stream);
   bool query() const noexcept; // true if complete or never recorded
   void synchronize();          // throws the error of work before the mark
+  void wait() const;           // waits only; the error stays where it is
   bool recorded() const noexcept;
   int device() const noexcept; // -1 before the first record
   bool timing() const noexcept;
