@@ -18,8 +18,9 @@ def apply() -> None:
     if _dlpack_device_raises():
         _patch_dlpack_device()
     _patch_dlpack()
-    from torch_xpu_lite import _ipc
+    from torch_xpu_lite import _autocast, _ipc
 
+    _autocast.patch()
     _ipc.register()
 
 
