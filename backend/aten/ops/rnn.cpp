@@ -1,0 +1,252 @@
+#include "backend/aten/ops/rnn.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/dropout.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/lstm_native.h>
+#include <ATen/ops/mkldnn_rnn_layer.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "backend/aten/core/launch.h"
+#include "backend/cpu/kernels/rnn_cells.h"
+
+namespace xpu_lite::aten {
+
+namespace {
+
+using at::Tensor;
+
+cpu::CellType cell_type(const char* op, const Tensor& t) {
+  switch (t.scalar_type()) {
+    case at::kFloat: return cpu::CellType::Float;
+    case at::kDouble: return cpu::CellType::Double;
+    case at::kBFloat16: return cpu::CellType::BFloat16;
+    case at::kHalf: return cpu::CellType::Half;
+    default:
+      TORCH_CHECK_NOT_IMPLEMENTED(false, "\"", op, "\" not implemented for '", t.scalar_type(), "'");
+  }
+}
+
+bool given(const std::optional<Tensor>& t) { return t.has_value() && t->defined(); }
+
+// [batch, columns] with dense rows.
+Tensor with_dense_rows(const Tensor& t) {
+  return t.stride(1) == 1 || t.size(1) <= 1 ? t : t.contiguous();
+}
+
+void check_matrix(const char* op, const char* name, const Tensor& t, int64_t rows,
+                  int64_t columns, const Tensor& like) {
+  TORCH_CHECK(t.dim() == 2 && t.size(0) == rows && t.size(1) == columns, "[", op, "] expected ",
+              name, " of shape [", rows, ", ", columns, "], got ", t.sizes());
+  TORCH_CHECK(t.scalar_type() == like.scalar_type() && t.device() == like.device(), "[", op,
+              "] expected ", name, " to be ", like.scalar_type(), " on ", like.device(), ", got ",
+              t.scalar_type(), " on ", t.device());
+}
+
+// What both forward cells need; fills all but the outputs and the workspace.
+cpu::CellForward check_cell(const char* op, int64_t gates, Tensor& input_gates,
+                            Tensor& hidden_gates, Tensor& state,
+                            const std::optional<Tensor>& input_bias,
+                            const std::optional<Tensor>& hidden_bias, Tensor& bias1,
+                            Tensor& bias2) {
+  TORCH_CHECK(state.dim() == 2, "[", op, "] expected a state [batch, hidden], got ",
+              state.sizes());
+  const int64_t batch = state.size(0), hidden = state.size(1);
+  check_matrix(op, "input_gates", input_gates, batch, gates * hidden, state);
+  check_matrix(op, "hidden_gates", hidden_gates, batch, gates * hidden, state);
+  TORCH_CHECK(given(input_bias) == given(hidden_bias), "[", op,
+              "] expected both biases or neither");
+  input_gates = with_dense_rows(input_gates);
+  hidden_gates = with_dense_rows(hidden_gates);
+  state = with_dense_rows(state);
+  cpu::CellForward p;
+  if (given(input_bias)) {
+    for (const Tensor* b : {&*input_bias, &*hidden_bias}) {
+      TORCH_CHECK(b->numel() == gates * hidden && b->scalar_type() == state.scalar_type() &&
+                      b->device() == state.device(),
+                  "[", op, "] expected a bias of ", gates * hidden, " elements of ",
+                  state.scalar_type(), " on ", state.device(), ", got ", b->sizes(), " ",
+                  b->scalar_type(), " on ", b->device());
+    }
+    bias1 = input_bias->contiguous();
+    bias2 = hidden_bias->contiguous();
+    p.input_bias = bias1.const_data_ptr();
+    p.hidden_bias = bias2.const_data_ptr();
+  } else {
+    bias1 = bias2 = state; // something to keep alive
+  }
+  p.batch = batch, p.hidden = hidden;
+  p.input_gates = input_gates.const_data_ptr(), p.input_stride = input_gates.stride(0);
+  p.hidden_gates = hidden_gates.const_data_ptr(), p.hidden_stride = hidden_gates.stride(0);
+  p.state = state.const_data_ptr(), p.state_stride = state.stride(0);
+  return p;
+}
+
+} // namespace
+
+TensorTriple fused_lstm_cell(const Tensor& input_gates_, const Tensor& hidden_gates_,
+                             const Tensor& cx_, const std::optional<Tensor>& input_bias,
+                             const std::optional<Tensor>& hidden_bias) {
+  constexpr const char* op = "_thnn_fused_lstm_cell";
+  Tensor input_gates = input_gates_, hidden_gates = hidden_gates_, cx = cx_, bias1, bias2;
+  cpu::CellForward p =
+      check_cell(op, 4, input_gates, hidden_gates, cx, input_bias, hidden_bias, bias1, bias2);
+  const cpu::CellType type = cell_type(op, cx);
+  Tensor hy = at::empty_like(cx, at::MemoryFormat::Contiguous);
+  Tensor cy = at::empty_like(cx, at::MemoryFormat::Contiguous);
+  Tensor workspace = at::empty({p.batch, 4 * p.hidden}, cx.options());
+  p.out = hy.data_ptr(), p.cell = cy.data_ptr(), p.workspace = workspace.data_ptr();
+  launch(op, {input_gates, hidden_gates, cx, bias1, bias2, hy, cy, workspace},
+         [p, type] { cpu::lstm_cell_forward(p, type); });
+  return {std::move(hy), std::move(cy), std::move(workspace)};
+}
+
+TensorTriple fused_lstm_cell_backward(const std::optional<Tensor>& grad_hy,
+                                      const std::optional<Tensor>& grad_cy, const Tensor& cx_,
+                                      const Tensor& cy_, const Tensor& workspace_, bool has_bias) {
+  constexpr const char* op = "_thnn_fused_lstm_cell_backward_impl";
+  if (!given(grad_hy) && !given(grad_cy)) return {};
+  TORCH_CHECK(cx_.dim() == 2, "[", op, "] expected cx [batch, hidden], got ", cx_.sizes());
+  cpu::LstmBackward p;
+  p.batch = cx_.size(0), p.hidden = cx_.size(1);
+  check_matrix(op, "cy", cy_, p.batch, p.hidden, cx_);
+  check_matrix(op, "workspace", workspace_, p.batch, 4 * p.hidden, cx_);
+  const Tensor cx = with_dense_rows(cx_), cy = with_dense_rows(cy_);
+  const Tensor workspace = workspace_.contiguous();
+  Tensor gh = cx, gc = cx; // something to keep alive
+  if (given(grad_hy)) {
+    check_matrix(op, "grad_hy", *grad_hy, p.batch, p.hidden, cx);
+    gh = with_dense_rows(*grad_hy);
+    p.grad_out = gh.const_data_ptr(), p.grad_out_stride = gh.stride(0);
+  }
+  if (given(grad_cy)) {
+    check_matrix(op, "grad_cy", *grad_cy, p.batch, p.hidden, cx);
+    gc = with_dense_rows(*grad_cy);
+    p.grad_cell = gc.const_data_ptr(), p.grad_cell_stride = gc.stride(0);
+  }
+  Tensor grad_gates = at::empty({p.batch, 4 * p.hidden}, cx.options());
+  Tensor grad_cx = at::empty_like(cx, at::MemoryFormat::Contiguous);
+  p.state = cx.const_data_ptr(), p.state_stride = cx.stride(0);
+  p.cell = cy.const_data_ptr(), p.cell_stride = cy.stride(0);
+  p.workspace = workspace.const_data_ptr();
+  p.grad_gates = grad_gates.data_ptr(), p.grad_state = grad_cx.data_ptr();
+  const cpu::CellType type = cell_type(op, cx);
+  launch(op, {gh, gc, cx, cy, workspace, grad_gates, grad_cx},
+         [p, type] { cpu::lstm_cell_backward(p, type); });
+  Tensor grad_bias = has_bias ? grad_gates.sum(0) : Tensor();
+  return {std::move(grad_gates), std::move(grad_cx), std::move(grad_bias)};
+}
+
+std::tuple<Tensor, Tensor> fused_gru_cell(const Tensor& input_gates_, const Tensor& hidden_gates_,
+                                          const Tensor& hx_,
+                                          const std::optional<Tensor>& input_bias,
+                                          const std::optional<Tensor>& hidden_bias) {
+  constexpr const char* op = "_thnn_fused_gru_cell";
+  Tensor input_gates = input_gates_, hidden_gates = hidden_gates_, hx = hx_, bias1, bias2;
+  cpu::CellForward p =
+      check_cell(op, 3, input_gates, hidden_gates, hx, input_bias, hidden_bias, bias1, bias2);
+  const cpu::CellType type = cell_type(op, hx);
+  Tensor hy = at::empty_like(hx, at::MemoryFormat::Contiguous);
+  Tensor workspace = at::empty({p.batch, 5 * p.hidden}, hx.options());
+  p.out = hy.data_ptr(), p.workspace = workspace.data_ptr();
+  launch(op, {input_gates, hidden_gates, hx, bias1, bias2, hy, workspace},
+         [p, type] { cpu::gru_cell_forward(p, type); });
+  return {std::move(hy), std::move(workspace)};
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> fused_gru_cell_backward(
+    const Tensor& grad_hy_, const Tensor& workspace_, bool has_bias) {
+  constexpr const char* op = "_thnn_fused_gru_cell_backward";
+  TORCH_CHECK(workspace_.dim() == 2 && workspace_.size(1) % 5 == 0, "[", op,
+              "] expected a workspace [batch, 5 * hidden], got ", workspace_.sizes());
+  cpu::GruBackward p;
+  p.batch = workspace_.size(0), p.hidden = workspace_.size(1) / 5;
+  check_matrix(op, "grad_hy", grad_hy_, p.batch, p.hidden, workspace_);
+  const Tensor grad_hy = with_dense_rows(grad_hy_), workspace = workspace_.contiguous();
+  Tensor grad_input = at::empty({p.batch, 3 * p.hidden}, workspace.options());
+  Tensor grad_hidden = at::empty({p.batch, 3 * p.hidden}, workspace.options());
+  Tensor grad_hx = at::empty({p.batch, p.hidden}, workspace.options());
+  p.grad_out = grad_hy.const_data_ptr(), p.grad_out_stride = grad_hy.stride(0);
+  p.workspace = workspace.const_data_ptr();
+  p.grad_input_gates = grad_input.data_ptr(), p.grad_hidden_gates = grad_hidden.data_ptr();
+  p.grad_state = grad_hx.data_ptr();
+  const cpu::CellType type = cell_type(op, workspace);
+  launch(op, {grad_hy, workspace, grad_input, grad_hidden, grad_hx},
+         [p, type] { cpu::gru_cell_backward(p, type); });
+  Tensor input_bias = has_bias ? grad_input.sum(0) : Tensor();
+  Tensor hidden_bias = has_bias ? grad_hidden.sum(0) : Tensor();
+  return {std::move(grad_input), std::move(grad_hidden), std::move(grad_hx),
+          std::move(input_bias), std::move(hidden_bias)};
+}
+
+namespace {
+
+// What oneDNN's LSTM layer takes, and torch's CPU dispatch gives it.
+bool layer_kernel_takes(const Tensor& input, at::TensorList hx, at::TensorList params,
+                        bool has_biases, int64_t num_layers, bool bidirectional) {
+  constexpr c10::DispatchKeySet kWrappers({c10::DispatchKey::Python,
+                                           c10::DispatchKey::FuncTorchBatched,
+                                           c10::DispatchKey::FuncTorchGradWrapper});
+  auto plain = [&](const Tensor& t) {
+    return t.scalar_type() == at::kFloat && t.device() == input.device() &&
+           !t.key_set().has_any(kWrappers) && !t._fw_grad(0).defined();
+  };
+  if (!at::globalContext().userEnabledMkldnn() || !plain(input) || input.dim() != 3 ||
+      input.numel() == 0 || hx.size() != 2) {
+    return false;
+  }
+  const int64_t cells = num_layers * (bidirectional ? 2 : 1);
+  if (static_cast<int64_t>(params.size()) != cells * (has_biases ? 4 : 2)) return false;
+  for (const Tensor& t : hx) {
+    if (!plain(t) || t.dim() != 3 || t.size(0) != cells) return false;
+  }
+  if (hx[0].sizes() != hx[1].sizes()) return false; // projections
+  for (const Tensor& t : params) {
+    if (!plain(t)) return false;
+  }
+  return true;
+}
+
+} // namespace
+
+TensorTriple lstm(const Tensor& input_, at::TensorList hx, at::TensorList params, bool has_biases,
+                  int64_t num_layers, double dropout, bool train, bool bidirectional,
+                  bool batch_first) {
+  if (!layer_kernel_takes(input_, hx, params, has_biases, num_layers, bidirectional)) {
+    return at::native::lstm(input_, hx, params, has_biases, num_layers, dropout, train,
+                            bidirectional, batch_first);
+  }
+  constexpr int64_t kLstm = 2;
+  const Tensor input = (batch_first ? input_.transpose(0, 1) : input_).contiguous();
+  const Tensor h0 = hx[0].contiguous(), c0 = hx[1].contiguous();
+  const int64_t hidden = h0.size(2), directions = bidirectional ? 2 : 1;
+  const int64_t per_cell = has_biases ? 4 : 2;
+  TORCH_CHECK(h0.size(1) == input.size(1), "Expected hidden[0] size (", h0.size(0), ", ",
+              input.size(1), ", ", hidden, "), got ", h0.sizes());
+  Tensor layer = input;
+  std::vector<Tensor> hy, cy;
+  for (int64_t l = 0; l < num_layers; ++l) {
+    std::vector<Tensor> outputs;
+    for (int64_t d = 0; d < directions; ++d) {
+      const int64_t cell = l * directions + d;
+      const Tensor* w = &params[cell * per_cell];
+      auto [out, h, c, workspace] = at::mkldnn_rnn_layer(
+          layer, w[0], w[1], has_biases ? w[2] : at::zeros_like(w[0]),
+          has_biases ? w[3] : at::zeros_like(w[1]), h0[cell], c0[cell], /*reverse=*/d > 0,
+          /*batch_sizes=*/{}, kLstm, hidden, num_layers, has_biases, bidirectional, batch_first,
+          train);
+      outputs.push_back(std::move(out));
+      hy.push_back(std::move(h));
+      cy.push_back(std::move(c));
+    }
+    layer = directions == 1 ? outputs[0] : at::cat(outputs, -1);
+    if (dropout != 0 && train && l + 1 < num_layers) layer = at::dropout(layer, dropout, true);
+  }
+  if (batch_first) layer = layer.transpose(0, 1);
+  return {std::move(layer), at::stack(hy, 0), at::stack(cy, 0)};
+}
+
+} // namespace xpu_lite::aten

@@ -1,0 +1,42 @@
+#pragma once
+
+// Recurrent cells, and the LSTM layer that torch gives the CPU only.
+
+#include <optional>
+#include <tuple>
+
+#include <ATen/core/Tensor.h>
+
+namespace xpu_lite::aten {
+
+using TensorTriple = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+
+// Gates [batch, 4 * hidden], cx [batch, hidden]; returns hy, cy and a workspace of
+// the activated gates for the backward pass. Biases: both or neither.
+TensorTriple fused_lstm_cell(const at::Tensor& input_gates, const at::Tensor& hidden_gates,
+                             const at::Tensor& cx, const std::optional<at::Tensor>& input_bias,
+                             const std::optional<at::Tensor>& hidden_bias);
+
+// Gradients of the gates (input and hidden alike), of cx, and of a bias.
+TensorTriple fused_lstm_cell_backward(const std::optional<at::Tensor>& grad_hy,
+                                      const std::optional<at::Tensor>& grad_cy,
+                                      const at::Tensor& cx, const at::Tensor& cy,
+                                      const at::Tensor& workspace, bool has_bias);
+
+// Gates [batch, 3 * hidden]; returns hy and the workspace.
+std::tuple<at::Tensor, at::Tensor> fused_gru_cell(const at::Tensor& input_gates,
+                                                  const at::Tensor& hidden_gates,
+                                                  const at::Tensor& hx,
+                                                  const std::optional<at::Tensor>& input_bias,
+                                                  const std::optional<at::Tensor>& hidden_bias);
+
+// Gradients of input gates, hidden gates, hx, input bias, hidden bias.
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_gru_cell_backward(
+    const at::Tensor& grad_hy, const at::Tensor& workspace, bool has_bias);
+
+// nn.LSTM on a padded sequence. Differentiable: registered for autograd too.
+TensorTriple lstm(const at::Tensor& input, at::TensorList hx, at::TensorList params,
+                  bool has_biases, int64_t num_layers, double dropout, bool train,
+                  bool bidirectional, bool batch_first);
+
+} // namespace xpu_lite::aten
