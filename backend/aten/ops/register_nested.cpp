@@ -12,6 +12,8 @@ namespace {
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_nested_view_from_buffer", TORCH_FN(at::native::_nested_view_from_buffer));
   m.impl("_nested_from_padded", torch::CppFunction::makeFromBoxedFunction<&layout_fallback>());
+  m.impl("_nested_tensor_from_mask",
+         torch::CppFunction::makeFromBoxedFunction<&layout_fallback>());
 }
 
 } // namespace

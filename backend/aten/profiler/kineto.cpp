@@ -14,6 +14,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -54,6 +55,14 @@ ActivityType type_of(char kind) {
     case 'r': return ActivityType::PRIVATEUSE1_RUNTIME;
     default: return ActivityType::CONCURRENT_KERNEL;
   }
+}
+
+// A kernel that runs a whole operator is named by it; without the namespace, so
+// that tables tell the operator and its kernel apart.
+std::string kernel_name(const char* name) {
+  constexpr std::string_view prefix = "aten::";
+  const std::string_view view(name);
+  return std::string(view.substr(0, prefix.size()) == prefix ? view.substr(prefix.size()) : view);
 }
 
 class Session final : public libkineto::IActivityProfilerSession {
@@ -141,7 +150,7 @@ class Session final : public libkineto::IActivityProfilerSession {
   }
 
   void add(const Record& record, int32_t id, const libkineto::getLinkedActivityCallback& linked) {
-    buffer_->emplace_activity(buffer_->span, type_of(record.kind), std::string(record.name));
+    buffer_->emplace_activity(buffer_->span, type_of(record.kind), kernel_name(record.name));
     GenericTraceActivity& activity = *buffer_->activities.back();
     activity.startTime = to_unix_(record.start);
     activity.endTime = to_unix_(record.end);
