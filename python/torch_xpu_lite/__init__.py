@@ -6,7 +6,19 @@ entry point and calls :func:`_autoload`. With ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`
 ``torch.xpu_lite``.
 """
 
+import os
+import sys
+
 __all__ = ["__version__", "xpu_lite"]
+
+
+def _is_command() -> bool:
+    # `xpu-lite` examines installations that do not load, so it loads the device
+    # itself, and catches what goes wrong.
+    arguments = sys.orig_argv
+    return os.path.basename(sys.argv[0] or "") == "xpu-lite" or any(
+        pair == ("-m", "torch_xpu_lite") for pair in zip(arguments, arguments[1:])
+    )
 
 
 # Defined before torch is imported: `import torch_xpu_lite` imports torch, torch
@@ -18,6 +30,8 @@ def _autoload() -> None:
         ImportError: the package was built for another minor version of torch, or
             its native part is missing.
     """
+    if _is_command():
+        return
     from torch_xpu_lite import _loader
 
     _loader.load()

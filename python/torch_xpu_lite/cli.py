@@ -1,0 +1,24 @@
+"""The command ``xpu-lite``."""
+
+import argparse
+import sys
+
+
+def main(argv=None) -> int:
+    """Runs the command; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="xpu-lite", description="The PyTorch device xpu_lite: what is there, what is wrong."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("info", help="devices, engine, instruction sets, versions, options")
+    commands.add_parser("doctor", help="check the installation and say what to do")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "info":
+        from torch_xpu_lite._info import run
+    else:
+        from torch_xpu_lite._doctor import run
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
