@@ -39,6 +39,8 @@ def worker_main(results_fd):
     from twin import DEVICE
 
     module = getattr(torch, DEVICE, None)
+    if os.environ.get("XL_TEST_STREAM") == "1":
+        module.set_stream(module.Stream())  # every operator goes through a queue
     count = getattr(module, "fallbacks", dict)
     with os.fdopen(results_fd, "w") as results:
         print("ready", file=results, flush=True)
@@ -207,6 +209,8 @@ def main():
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th operator from i")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=60, help="seconds for one task")
+    parser.add_argument("--side-stream", action="store_true",
+                        help="run on a stream with a worker of its own: through the queue")
     parser.add_argument("--out", help="write JSON lines here")
     parser.add_argument("--quiet", action="store_true", help="do not print failures as they come")
     parser.add_argument("--summary", help="print the summary of this file and stop")
@@ -218,6 +222,8 @@ def main():
         with open(options.summary) as lines:
             print(summary([json.loads(line) for line in lines]))
         return 0
+    if options.side_stream:
+        os.environ["XL_TEST_STREAM"] = "1"
     import opcheck
 
     names = options.ops.split(",") if options.ops else list(opcheck.OPS)
