@@ -6,29 +6,14 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "backend/aten/core/allocator.h"
+#include "backend/aten/profiler/span.h"
 #include "backend/runtime/stream.h"
 
 namespace xpu_lite::aten {
 
-constexpr c10::DeviceType kDevice = c10::DeviceType::PrivateUse1;
-
 // The current stream of the device of `tensor`.
 Stream& stream_of(const at::Tensor& tensor);
-
-// A span in the profiler's trace, when one is recording (one relaxed load if not).
-// `kind` is 'k' for a kernel, 'c' for a copy, 's' for a set.
-class KernelSpan {
- public:
-  KernelSpan(const char* name, const Stream& stream, int64_t bytes = 0, char kind = 'k');
-  ~KernelSpan();
- private:
-  const char* name_;
-  int64_t start_ns_ = 0; // 0: nobody records
-  int64_t bytes_;
-  int device_;
-  StreamId stream_;
-  char kind_;
-};
 
 // Out of line: queues `body` on `stream`; `keep` is alive until it has run.
 void launch_queued(const char* name, Stream& stream, std::vector<at::Tensor> keep,

@@ -41,14 +41,18 @@ std::vector<Item> items_of(TensorList out, TensorList a, TensorList b, TensorLis
 
 void compute(ElementwiseOp op, cpu::DType dtype, const std::vector<Item>& items) {
   const int64_t size = cpu::dtype_size(dtype);
+  int64_t bytes = 0;
+  for (const Item& item : items) bytes += item.numel * size;
+  const bool large = bytes > cpu::kStreamBytes;
   cpu::multi_tensor_for(
       items.size(), [&](int64_t i) { return items[i].numel; },
       [&](int64_t i, int64_t first, int64_t last) {
         const Item& item = items[i];
         const int64_t skip = first * size;
+        const bool stream = large && item.out != item.a;
         cpu::elementwise(op, dtype, cpu::advance(item.out, skip),
                          cpu::advance(item.a, skip), cpu::advance(item.b, skip),
-                         cpu::advance(item.c, skip), item.scalar, last - first, false);
+                         cpu::advance(item.c, skip), item.scalar, last - first, stream);
       });
 }
 

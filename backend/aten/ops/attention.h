@@ -1,0 +1,43 @@
+#pragma once
+
+// Scaled dot product attention. torch's own CPU flash kernel serves what it can
+// (route 2); the rest goes to the blocked kernel of backend/cpu/kernels/attention.h
+// through the overrideable operator; what neither takes is composed by torch.
+
+#include <array>
+#include <optional>
+#include <tuple>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/SymInt.h>
+
+namespace xpu_lite::aten {
+
+// The SDPBackend that scaled_dot_product_attention shall use. Looks at no data.
+int64_t fused_sdp_choice(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                         const std::optional<at::Tensor>& attn_mask, double dropout_p,
+                         bool is_causal, std::optional<double> scale, bool enable_gqa);
+
+using FusedAttentionResult =
+    std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, c10::SymInt, c10::SymInt,
+               at::Tensor, at::Tensor, at::Tensor>;
+
+// query [(batch,) heads, L, E], key [(batch,) kv_heads, S, E], value [.., S, Ev]; kv_heads
+// divides heads. attn_bias broadcasts to [(batch,) heads, L, S]. Returns the output, the
+// log of the softmax's denominators [batch, heads, L], and where the dropout's random
+// numbers begin, as CPU scalars; the rest is undefined.
+FusedAttentionResult fused_attention(const at::Tensor& query, const at::Tensor& key,
+                                     const at::Tensor& value,
+                                     const std::optional<at::Tensor>& attn_bias, double dropout_p,
+                                     bool is_causal, bool return_debug_mask,
+                                     std::optional<double> scale);
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_attention_backward(
+    const at::Tensor& grad_out, const at::Tensor& query, const at::Tensor& key,
+    const at::Tensor& value, const at::Tensor& attn_bias, std::array<bool, 4> grad_input_mask,
+    const at::Tensor& out, const at::Tensor& logsumexp, const at::Tensor& cum_seq_q,
+    const at::Tensor& cum_seq_k, c10::SymInt max_q, c10::SymInt max_k, double dropout_p,
+    bool is_causal, const at::Tensor& philox_seed, const at::Tensor& philox_offset,
+    std::optional<double> scale);
+
+} // namespace xpu_lite::aten

@@ -1,0 +1,14 @@
+#include <torch/library.h>
+
+#include "backend/aten/ops/attention.h"
+
+namespace xpu_lite::aten {
+
+TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+  m.impl("_fused_sdp_choice", TORCH_FN(fused_sdp_choice));
+  m.impl("_scaled_dot_product_fused_attention_overrideable", TORCH_FN(fused_attention));
+  m.impl("_scaled_dot_product_fused_attention_overrideable_backward",
+         TORCH_FN(fused_attention_backward));
+}
+
+} // namespace xpu_lite::aten
