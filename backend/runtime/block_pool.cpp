@@ -16,6 +16,8 @@ constexpr size_t kLargestRequest = size_t{1} << 46;
 // Reserved may exceed the most ever in use by this share before free segments are
 // given back to make room for a new one.
 constexpr double kSlack = 1.125;
+constexpr size_t kSlackBytes = 4 * kMiB; // and by this many for small programs
+constexpr size_t kLeastShare = 4; // a request takes at least 1/4 of a big segment
 
 size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
@@ -78,10 +80,10 @@ void BlockPool::drop_block(Block* block) noexcept {
 }
 
 Block* BlockPool::allocate_small(Arena& arena, size_t bytes, size_t size) {
-  Block* block = take_fit(arena, false, size, false);
+  Block* block = take_fit(arena, false, size, Fit::Fair);
   if (!block) {
     flush(arena, false);
-    block = take_fit(arena, false, size, false);
+    block = take_fit(arena, false, size, Fit::Fair);
   }
   if (!block) block = grow(arena, false, size);
   if (block) hand_out(block, bytes);
@@ -99,26 +101,34 @@ Block* BlockPool::allocate_large(Arena& arena, size_t bytes) {
   } else {
     // Cutting a block while parts of a better one lie unmerged on lists would
     // scatter large memory, so the lists are emptied first.
-    block = take_fit(arena, true, size, true);
+    block = take_fit(arena, true, size, Fit::Exact);
     if (!block) {
       flush(arena, true);
-      block = take_fit(arena, true, size, false);
+      block = take_fit(arena, true, size, Fit::Fair);
     }
     if (!block) block = grow(arena, true, size);
+    if (!block) block = take_fit(arena, true, size, Fit::Any);
   }
   if (block) hand_out(block, bytes);
   return block;
 }
 
-// The block is out of its tree but still counts as inactive, as one from a list
-// does: hand_out() takes it off.
-Block* BlockPool::take_fit(Arena& arena, bool large, size_t size, bool exact) {
+// The best fit that may serve `size`. The block is out of its tree but still
+// counts as inactive, as one from a list does: hand_out() takes it off.
+Block* BlockPool::take_fit(Arena& arena, bool large, size_t size, Fit fit) {
   BlockTree& tree = arena.trees[large];
-  auto found = tree.lower_bound(size);
-  if (found == tree.end() || (exact && (*found)->size != size)) return nullptr;
-  Block* block = *found;
-  tree.erase(found);
-  return split(block, size);
+  for (auto found = tree.lower_bound(size); found != tree.end(); ++found) {
+    Block* block = *found;
+    if (fit == Fit::Exact && block->size != size) return nullptr;
+    // A small tensor that outlives its neighbours would pin the segment of a big
+    // one, which could never be used for such a big one again, nor given back.
+    if (fit == Fit::Fair && block->segment->size > kLargestShared &&
+        size < block->segment->size / kLeastShare)
+      continue;
+    tree.erase(found);
+    return split(block, size);
+  }
+  return nullptr;
 }
 
 Block* BlockPool::split(Block* block, size_t size) {
@@ -217,7 +227,9 @@ Block* BlockPool::grow(Arena& arena, bool large, size_t size) {
   const int64_t in_use = live_[0].bytes + live_[1].bytes + pending_[0].bytes +
                          pending_[1].bytes + static_cast<int64_t>(size);
   high_water_ = std::max(high_water_, in_use);
-  const size_t budget = static_cast<size_t>(static_cast<double>(high_water_) * kSlack);
+  const size_t budget =
+      std::max(static_cast<size_t>(static_cast<double>(high_water_) * kSlack),
+               static_cast<size_t>(high_water_) + kSlackBytes);
   if (reserved() + bytes > budget) release_oldest(reserved() + bytes - budget);
   // A limit leaves room for the request, perhaps not for the whole segment.
   const size_t least = caching_ ? round_up(size, kPage) : bytes;

@@ -186,7 +186,8 @@ class BlockPool {
   void keep_slow(Block* block) noexcept;
   Block* allocate_small(Arena& arena, size_t bytes, size_t size);
   Block* allocate_large(Arena& arena, size_t bytes);
-  Block* take_fit(Arena& arena, bool large, size_t size, bool exact);
+  enum class Fit { Exact, Fair, Any };
+  Block* take_fit(Arena& arena, bool large, size_t size, Fit fit);
   Block* split(Block* block, size_t size);
   void flush(Arena& arena, bool large) noexcept;
   void flush_list(Block*& list) noexcept;
