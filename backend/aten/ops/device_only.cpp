@@ -48,10 +48,10 @@ Tensor conv_depthwise2d(const Tensor& self, const Tensor& weight, at::IntArrayRe
                    dilation);
 }
 
-const Tensor& conv_depthwise2d_out(const Tensor& self, const Tensor& weight,
+Tensor& conv_depthwise2d_out(const Tensor& self, const Tensor& weight,
                                    at::IntArrayRef kernel_size, const std::optional<Tensor>& bias,
                                    at::IntArrayRef stride, at::IntArrayRef padding,
-                                   at::IntArrayRef dilation, const Tensor& out) {
+                                   at::IntArrayRef dilation, Tensor& out) {
   const Tensor result = conv_depthwise2d(self, weight, kernel_size, bias, stride, padding,
                                          dilation);
   if (out.sizes() != result.sizes()) out.resize_(result.sizes());

@@ -14,11 +14,11 @@ at::Tensor conv_depthwise2d(const at::Tensor& self, const at::Tensor& weight,
                             at::IntArrayRef kernel_size, const std::optional<at::Tensor>& bias,
                             at::IntArrayRef stride, at::IntArrayRef padding,
                             at::IntArrayRef dilation);
-const at::Tensor& conv_depthwise2d_out(const at::Tensor& self, const at::Tensor& weight,
+at::Tensor& conv_depthwise2d_out(const at::Tensor& self, const at::Tensor& weight,
                                        at::IntArrayRef kernel_size,
                                        const std::optional<at::Tensor>& bias,
                                        at::IntArrayRef stride, at::IntArrayRef padding,
-                                       at::IntArrayRef dilation, const at::Tensor& out);
+                                       at::IntArrayRef dilation, at::Tensor& out);
 at::Tensor conv_depthwise3d(const at::Tensor& self, const at::Tensor& weight,
                             at::IntArrayRef kernel_size, const std::optional<at::Tensor>& bias,
                             at::IntArrayRef stride, at::IntArrayRef padding,

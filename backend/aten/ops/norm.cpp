@@ -111,7 +111,7 @@ Tensor batch_norm_elemt(const Tensor& input_, const std::optional<Tensor>& weigh
 Tensor& batch_norm_elemt_out(const Tensor& input, const std::optional<Tensor>& weight,
                              const std::optional<Tensor>& bias, const Tensor& mean,
                              const Tensor& invstd, double eps, Tensor& out) {
-  const Tensor result = batch_norm_elemt(input, weight, bias, mean, invstd, eps);
+  const Tensor result = aten::batch_norm_elemt(input, weight, bias, mean, invstd, eps);
   if (out.sizes() != result.sizes()) out.resize_(result.sizes());
   return out.copy_(result);
 }
@@ -149,7 +149,7 @@ std::tuple<Tensor, Tensor> batch_norm_gather_stats(
     double momentum, double eps, int64_t count) {
   const Tensor counts =
       at::full({mean.size(0)}, static_cast<double>(count), mean.options().dtype(at::kDouble));
-  return batch_norm_gather_stats_with_counts(input, mean, invstd, running_mean, running_var,
+  return aten::batch_norm_gather_stats_with_counts(input, mean, invstd, running_mean, running_var,
                                              momentum, eps, counts);
 }
 
