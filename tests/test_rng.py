@@ -84,7 +84,7 @@ CALLS = {
     "randint.low_generator_out":
         lambda g: torch.randint(-9, 1000, (1000,), generator=g, out=new(torch.int64)),
     "randint_like.Tensor_generator": lambda g: torch.ops.aten.randint_like.Tensor_generator(
-        new(), torch.tensor(1000, device=DEV), generator=g),
+        new(), torch.tensor(1000), generator=g),
     "randint_like.generator": lambda g: torch.ops.aten.randint_like.generator(new(), 1000, generator=g),
     "randint_like.low_generator_dtype":
         lambda g: torch.ops.aten.randint_like.low_generator_dtype(new(), 5, 1000, generator=g),
@@ -117,7 +117,7 @@ CALLS = {
 }
 # Made by torch from the in-place operators: one is enough to see that they arrive.
 FUNCTIONAL = {
-    name: (lambda g, op=op, args=args: op(new(dtype), *args, generator=g))
+    name: (lambda g, dtype=dtype, op=op, args=args: op(new(dtype), *args, generator=g))
     for name, dtype, op, args in [
         ("uniform", torch.float32, torch.ops.aten.uniform, ()),
         ("cauchy", torch.float32, torch.ops.aten.cauchy, ()),
@@ -135,11 +135,12 @@ WITHOUT_ARGUMENT = {
     "native_dropout": lambda: torch.native_dropout(torch.ones(1000, device=DEV), 0.4, True),
     "dropout": lambda: torch.nn.functional.dropout(torch.ones(1000, device=DEV), 0.4),
     "dropout2d": lambda: torch.nn.functional.dropout2d(torch.ones(4, 50, 3, 3, device=DEV), 0.4),
-    "alpha_dropout": lambda: torch.nn.functional.alpha_dropout(torch.ones(1000, device=DEV), 0.4),
+    "alpha_dropout": lambda: torch.nn.functional.alpha_dropout(
+        torch.ones(1000, device=DEV), 0.4, training=True),
     "gumbel_softmax": lambda: torch.nn.functional.gumbel_softmax(torch.ones(9, 50, device=DEV)),
     "rrelu": lambda: torch.nn.functional.rrelu(-torch.ones(1000, device=DEV), training=True),
     "fractional_max_pool": lambda: torch.nn.functional.fractional_max_pool2d(
-        torch.arange(2 * 3 * 400., device=DEV).reshape(2, 3, 20, 20), 2, output_size=(7, 7)),
+        torch.arange(2 * 3 * 441., device=DEV).reshape(2, 3, 21, 21), 2, output_size=(8, 8)),
 }
 
 

@@ -97,6 +97,9 @@ struct LogNormal {
 template <class>
 struct Exponential {
   void operator()(at::TensorIterator& iter, double lambda, OptionalGenerator generator) {
+    TORCH_CHECK(at::isFloatingType(iter.dtype()),
+                "Exponential distribution is a continuous probability distribution. dtype must be "
+                "a floating point but you specified ", iter.dtype());
     fill("exponential_", iter.tensor(0), Types::Floating, generator,
          [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
            cpu::random_exponential(out, type, n, stream, lambda);
