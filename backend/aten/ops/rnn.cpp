@@ -1,14 +1,7 @@
 #include "backend/aten/ops/rnn.h"
 
-#include <ATen/Context.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/dropout.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/lstm_native.h>
-#include <ATen/ops/mkldnn_rnn_layer.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros_like.h>
 
 #include "backend/aten/core/launch.h"
 #include "backend/cpu/kernels/rnn_cells.h"
@@ -180,73 +173,6 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> fused_gru_cell_backward(
   Tensor hidden_bias = has_bias ? grad_hidden.sum(0) : Tensor();
   return {std::move(grad_input), std::move(grad_hidden), std::move(grad_hx),
           std::move(input_bias), std::move(hidden_bias)};
-}
-
-namespace {
-
-// What oneDNN's LSTM layer takes, and torch's CPU dispatch gives it.
-bool layer_kernel_takes(const Tensor& input, at::TensorList hx, at::TensorList params,
-                        bool has_biases, int64_t num_layers, bool bidirectional) {
-  constexpr c10::DispatchKeySet kWrappers({c10::DispatchKey::Python,
-                                           c10::DispatchKey::FuncTorchBatched,
-                                           c10::DispatchKey::FuncTorchGradWrapper});
-  auto plain = [&](const Tensor& t) {
-    return t.scalar_type() == at::kFloat && t.device() == input.device() &&
-           !t.key_set().has_any(kWrappers) && !t._fw_grad(0).defined();
-  };
-  if (!at::globalContext().userEnabledMkldnn() || !plain(input) || input.dim() != 3 ||
-      input.numel() == 0 || hx.size() != 2) {
-    return false;
-  }
-  const int64_t cells = num_layers * (bidirectional ? 2 : 1);
-  if (static_cast<int64_t>(params.size()) != cells * (has_biases ? 4 : 2)) return false;
-  for (const Tensor& t : hx) {
-    if (!plain(t) || t.dim() != 3 || t.size(0) != cells) return false;
-  }
-  if (hx[0].sizes() != hx[1].sizes()) return false; // projections
-  for (const Tensor& t : params) {
-    if (!plain(t)) return false;
-  }
-  return true;
-}
-
-} // namespace
-
-TensorTriple lstm(const Tensor& input_, at::TensorList hx, at::TensorList params, bool has_biases,
-                  int64_t num_layers, double dropout, bool train, bool bidirectional,
-                  bool batch_first) {
-  if (!layer_kernel_takes(input_, hx, params, has_biases, num_layers, bidirectional)) {
-    return at::native::lstm(input_, hx, params, has_biases, num_layers, dropout, train,
-                            bidirectional, batch_first);
-  }
-  constexpr int64_t kLstm = 2;
-  const Tensor input = (batch_first ? input_.transpose(0, 1) : input_).contiguous();
-  const Tensor h0 = hx[0].contiguous(), c0 = hx[1].contiguous();
-  const int64_t hidden = h0.size(2), directions = bidirectional ? 2 : 1;
-  const int64_t per_cell = has_biases ? 4 : 2;
-  TORCH_CHECK(h0.size(1) == input.size(1), "Expected hidden[0] size (", h0.size(0), ", ",
-              input.size(1), ", ", hidden, "), got ", h0.sizes());
-  Tensor layer = input;
-  std::vector<Tensor> hy, cy;
-  for (int64_t l = 0; l < num_layers; ++l) {
-    std::vector<Tensor> outputs;
-    for (int64_t d = 0; d < directions; ++d) {
-      const int64_t cell = l * directions + d;
-      const Tensor* w = &params[cell * per_cell];
-      auto [out, h, c, workspace] = at::mkldnn_rnn_layer(
-          layer, w[0], w[1], has_biases ? w[2] : at::zeros_like(w[0]),
-          has_biases ? w[3] : at::zeros_like(w[1]), h0[cell], c0[cell], /*reverse=*/d > 0,
-          /*batch_sizes=*/{}, kLstm, hidden, num_layers, has_biases, bidirectional, batch_first,
-          train);
-      outputs.push_back(std::move(out));
-      hy.push_back(std::move(h));
-      cy.push_back(std::move(c));
-    }
-    layer = directions == 1 ? outputs[0] : at::cat(outputs, -1);
-    if (dropout != 0 && train && l + 1 < num_layers) layer = at::dropout(layer, dropout, true);
-  }
-  if (batch_first) layer = layer.transpose(0, 1);
-  return {std::move(layer), at::stack(hy, 0), at::stack(cy, 0)};
 }
 
 } // namespace xpu_lite::aten

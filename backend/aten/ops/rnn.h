@@ -1,6 +1,7 @@
 #pragma once
 
-// Recurrent cells, and the LSTM layer that torch gives the CPU only.
+// Recurrent cells, and layers of them: what torch's generic layers would do, but the
+// input's product is one for all steps, and oneDNN's LSTM is used where the CPU uses it.
 
 #include <optional>
 #include <tuple>
@@ -34,9 +35,13 @@ std::tuple<at::Tensor, at::Tensor> fused_gru_cell(const at::Tensor& input_gates,
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_gru_cell_backward(
     const at::Tensor& grad_hy, const at::Tensor& workspace, bool has_bias);
 
-// nn.LSTM on a padded sequence. Differentiable: registered for autograd too.
+// nn.LSTM and nn.GRU on padded sequences. Differentiable: registered for autograd too.
 TensorTriple lstm(const at::Tensor& input, at::TensorList hx, at::TensorList params,
                   bool has_biases, int64_t num_layers, double dropout, bool train,
                   bool bidirectional, bool batch_first);
+std::tuple<at::Tensor, at::Tensor> gru(const at::Tensor& input, const at::Tensor& hx,
+                                       at::TensorList params, bool has_biases,
+                                       int64_t num_layers, double dropout, bool train,
+                                       bool bidirectional, bool batch_first);
 
 } // namespace xpu_lite::aten
