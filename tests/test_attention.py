@@ -331,3 +331,32 @@ def test_side_stream():
     torch.testing.assert_close(out.cpu(), reference)
     for g, w in zip(grads, torch.autograd.grad(reference.sum(), want)):
         torch.testing.assert_close(g.cpu(), w)
+
+
+@pytest.mark.parametrize("options", [dict(), dict(is_causal=True), dict(mask=True)],
+                         ids=["plain", "causal", "mask"])
+def test_second_order(options):
+    options = dict(options)
+    tensors = [make((2, n, w), torch.float64, i).to(DEVICE).requires_grad_()
+               for i, (n, w) in enumerate([(3, 2), (4, 2), (4, 3)])]
+    if options.pop("mask", False):
+        tensors.append(make((3, 4), torch.float64, 5).to(DEVICE).requires_grad_())
+
+    def f(q, k, v, mask=None):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, **options)
+
+    assert choice(*tensors, **options) == OVERRIDEABLE
+    assert torch.autograd.gradcheck(f, tensors)
+    assert torch.autograd.gradgradcheck(f, tensors)
+
+
+def test_second_order_with_dropout_and_groups():
+    shapes = [(1, 4, 3, 2), (1, 2, 4, 2), (1, 2, 4, 2)]
+    tensors = [make(s, torch.float64, i).to(DEVICE).requires_grad_() for i, s in enumerate(shapes)]
+
+    def f(q, k, v):
+        torch.xpu_lite.manual_seed(5)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=0.4, enable_gqa=True)
+
+    assert torch.autograd.gradcheck(f, tensors)
+    assert torch.autograd.gradgradcheck(f, tensors)

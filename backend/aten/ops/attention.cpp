@@ -241,6 +241,22 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
           std::move(grad_bias)};
 }
 
+Tensor attention_dropout_factors(const Tensor& query, const Tensor& key, const Tensor& value,
+                                 double dropout_p, const Tensor& philox_seed,
+                                 const Tensor& philox_offset) {
+  cpu::AttentionShape s = shape_of(query, key, value, dropout_p, false, 1.0);
+  s.seed = static_cast<uint64_t>(philox_seed.item<int64_t>());
+  s.offset = static_cast<uint64_t>(philox_offset.item<int64_t>());
+  const bool wide = query.scalar_type() == at::kDouble;
+  Tensor factors = at::empty({s.batch, s.heads, s.queries, s.keys},
+                             query.options().dtype(wide ? at::kDouble : at::kFloat));
+  void* const data = factors.data_ptr();
+  const cpu::AttentionType type = *attention_type(query.scalar_type());
+  launch("attention_dropout_factors", {factors},
+         [s, data, type] { cpu::attention_dropout_factors(s, data, type); });
+  return factors;
+}
+
 } // namespace xpu_lite::aten
 
 namespace at::native {

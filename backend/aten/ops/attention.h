@@ -40,4 +40,21 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_attention_backw
     bool is_causal, const at::Tensor& philox_seed, const at::Tensor& philox_offset,
     std::optional<double> scale);
 
+// The same for autograd: its own derivative is taken through the formula, in memory
+// quadratic in the length.
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_attention_backward_autograd(
+    const at::Tensor& grad_out, const at::Tensor& query, const at::Tensor& key,
+    const at::Tensor& value, const at::Tensor& attn_bias, std::array<bool, 4> grad_input_mask,
+    const at::Tensor& out, const at::Tensor& logsumexp, const at::Tensor& cum_seq_q,
+    const at::Tensor& cum_seq_k, c10::SymInt max_q, c10::SymInt max_k, double dropout_p,
+    bool is_causal, const at::Tensor& philox_seed, const at::Tensor& philox_offset,
+    std::optional<double> scale);
+
+// The dropout factors [batch, heads, L, S] of a forward pass over these sizes, in float, or
+// double for a double query.
+at::Tensor attention_dropout_factors(const at::Tensor& query, const at::Tensor& key,
+                                     const at::Tensor& value, double dropout_p,
+                                     const at::Tensor& philox_seed,
+                                     const at::Tensor& philox_offset);
+
 } // namespace xpu_lite::aten

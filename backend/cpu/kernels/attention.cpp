@@ -491,6 +491,26 @@ bool backward(const AttentionBackward& p) {
   return p.grad_bias.data == nullptr || bias_gradient<In, T>(p, sums);
 }
 
+template <class T>
+void dropout_factors(const AttentionShape& s, T* factors) {
+  const Dropout<T> dropout(s);
+#pragma omp parallel for schedule(static)
+  for (int64_t r = 0; r < s.batch * s.heads * s.queries; ++r) {
+    T block[kKeys];
+    for (int64_t k0 = 0; k0 < s.keys; k0 += kKeys) {
+      const Block at{0, 0, r, 1, k0, smaller(kKeys, s.keys - k0)};
+      for (int64_t j = 0; j < kKeys; ++j) block[j] = 1;
+      dropout.apply(s, at, 0, block);
+      for (int64_t j = 0; j < at.columns; ++j) factors[r * s.keys + k0 + j] = block[j];
+    }
+  }
+}
+
+void run_dropout_factors(const AttentionShape& s, void* factors, AttentionType type) {
+  if (type == AttentionType::Double) return dropout_factors(s, static_cast<double*>(factors));
+  dropout_factors(s, static_cast<float*>(factors));
+}
+
 bool run_forward(const AttentionForward& p, AttentionType type) {
   switch (type) {
     case AttentionType::Float: return forward<float, float>(p);
@@ -515,5 +535,6 @@ bool run_backward(const AttentionBackward& p, AttentionType type) {
 
 XPU_LITE_REGISTER_KERNEL(attention_forward, run_forward);
 XPU_LITE_REGISTER_KERNEL(attention_backward, run_backward);
+XPU_LITE_REGISTER_KERNEL(attention_dropout_factors, run_dropout_factors);
 
 } // namespace xpu_lite::cpu::XPU_LITE_LEVEL

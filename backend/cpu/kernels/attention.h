@@ -58,3 +58,7 @@ struct AttentionBackward {
 // thread does not depend on the number of queries times keys.
 XPU_LITE_DECLARE_KERNEL(attention_forward, bool(const AttentionForward&, AttentionType));
 XPU_LITE_DECLARE_KERNEL(attention_backward, bool(const AttentionBackward&, AttentionType));
+// Writes out the dropout factors, 0 or 1 / (1 - dropout), [batch, heads, queries, keys]
+// contiguous, double for Double and else float. Memory is not linear here: it serves
+// derivatives of the backward pass only.
+XPU_LITE_DECLARE_KERNEL(attention_dropout_factors, void(const AttentionShape&, void*, AttentionType));
