@@ -41,7 +41,7 @@ demo: env ## trains on real images, embeds sentences, writes text: about four mi
 	  { echo && echo "DEMO FAILED on $(DEVICE)"; exit 1; }
 
 test: native ## all tests: C++ without torch (ctest), then Python (pytest)
-	@status=0; \
+	@status=0; . build/env.sh; \
 	ctest --test-dir build/native --output-on-failure || status=1; \
 	[ $$status = 0 ] || echo "C++ TESTS FAILED (above); the Python tests follow"; \
 	$(PY) -m pytest $(PYTEST_ARGS) || status=1; \

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,15 @@ def environment():
             + [f"-D{name}_INCLUDE_DIR={headers}" for name in ("Python", "Python3")]
         ).strip()
     return env
+
+
+def write_environment():
+    """build/env.sh: what a compile outside this program (a test's wheel) must know too."""
+    env = environment()
+    names = ("CPLUS_INCLUDE_PATH", "CMAKE_ARGS", "CMAKE_BUILD_PARALLEL_LEVEL")
+    lines = [f"export {name}={shlex.quote(env[name])}\n" for name in names if name in env]
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "env.sh").write_text("".join(lines))
 
 
 def jobs():
@@ -303,6 +313,7 @@ def main():
     have_pip = lambda: works([PYTHON, "-m", "pip", "--version"])  # noqa: E731
     steps.step("venv", "environment .venv", interpreter, make_venv, have_pip)
     steps.step("headers", "Python headers", interpreter, find_headers, have_headers)
+    write_environment()
     # A torch that is there already, of the right minor version, is kept.
     steps.step("torch", f"install {TORCH}", [interpreter, TORCH], install_torch,
                lambda: works([PYTHON, "-c", "import importlib.metadata as m; m.version('torch')"]))
