@@ -10,7 +10,7 @@ constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kPage = 4096;
 constexpr size_t kSegmentUnit = 2 * kMiB;  // a huge page
 constexpr size_t kLargestShared = 20 * kMiB; // of a segment for several blocks
-constexpr size_t kExactFrom = 10 * kMiB;   // larger requests get their own segment
+constexpr size_t kExactFrom = 4 * kMiB; // larger requests get their own segment
 constexpr size_t kLargeRemainder = 256 * 1024; // less is not worth a block
 constexpr size_t kLargestRequest = size_t{1} << 46;
 // Reserved may exceed the most ever in use by this share before free segments are

@@ -11,7 +11,7 @@
 // so the lists never make the pool grow.
 //
 //   small   up to 1 MiB, multiples of 512 bytes, segments of 2 MiB and more
-//   large   multiples of 4 KiB; segments of 2 to 20 MiB below 10 MiB, and of
+//   large   multiples of 4 KiB; segments of 2 to 20 MiB below 4 MiB, and of
 //           exactly the size from there on, so that big tensors waste nothing
 //
 // Segments that lie free are given back before a new one would take the reserved
