@@ -214,7 +214,7 @@ def test_sgd_with_sparse_gradient():
 
 
 def test_errors_are_the_cpus(dense):
-    for bad in (lambda d: torch.sparse_coo_tensor([[5]], [1.0], (2,), device=d),
+    for bad in (lambda d: torch.sparse_coo_tensor([[5]], [1.0], (2,), device=d, check_invariants=True),
                 lambda d: coo(dense).to(d) @ torch.ones(3, 3, device=d),
                 lambda d: coo(dense).to(d).view(6, 4)):
         with pytest.raises(Exception) as here:

@@ -61,7 +61,7 @@ void Call::see(const at::Tensor& tensor) {
     return;
   }
   const int index = tensor.device().index();
-  TORCH_CHECK(device_ < 0 || device_ == index || mixes_devices(op_), op_.operator_name().name,
+  TORCH_CHECK(device_ < 0 || device_ == index || factory_ || mixes_devices(op_), op_.operator_name().name,
               ": Expected all tensors to be on the same device, but found at least two devices, ",
               c10::Device(kDevice, static_cast<c10::DeviceIndex>(device_)), " and ",
               tensor.device(), "!");
@@ -73,6 +73,9 @@ void Call::see(const at::Tensor& tensor) {
 void Call::find_device(at::ArrayRef<c10::IValue> arguments) {
   bool wanted = false;
   for (const c10::IValue& value : arguments) {
+    factory_ |= value.isDevice();
+  }
+  for (const c10::IValue& value : arguments) {
     if (value.isTensor()) {
       see(value.toTensor());
     } else if (value.isTensorList()) {
@@ -82,7 +85,6 @@ void Call::find_device(at::ArrayRef<c10::IValue> arguments) {
         if (tensor) see(*tensor);
       }
     } else if (value.isDevice()) {
-      factory_ = true;
       const c10::Device device = value.toDevice();
       result_on_cpu_ = device.is_cpu();
       if (device.type() == kDevice) {
@@ -112,7 +114,7 @@ at::Tensor Call::to_cpu(const at::Tensor& tensor, bool written) {
     }
   }
   if (tensor.device().type() != kDevice) {
-    TORCH_CHECK(tensor.device().is_cpu() && (tensor.dim() == 0 || mixes_devices(op_)),
+    TORCH_CHECK(tensor.device().is_cpu() && (tensor.dim() == 0 || factory_ || mixes_devices(op_)),
                 op_.operator_name().name,
                 ": Expected all tensors to be on the same device, but found at least two devices, ",
                 c10::Device(kDevice, static_cast<c10::DeviceIndex>(device_)), " and ",
