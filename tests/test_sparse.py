@@ -276,3 +276,25 @@ def test_nested_tensors():
             torch.testing.assert_close(a.cpu(), b)
     padded = torch.nested.to_padded_tensor(make(DEVICE), 0.0)
     torch.testing.assert_close(padded.cpu(), torch.nested.to_padded_tensor(make("cpu"), 0.0))
+
+
+def test_second_device():
+    import os
+    import subprocess
+    import sys
+
+    program = """
+import torch
+s = torch.eye(3).to_sparse().to("xpu_lite:1")
+q = torch.quantize_per_tensor(torch.ones(3, device="xpu_lite:1"), .1, 0, torch.quint8)
+made = [s, s + s, (s + s)._values(), s @ torch.ones(3, 2, device="xpu_lite:1"), s.clone(),
+        s.to_sparse_csr(), q, q.dequantize(), torch.empty_like(q)]
+print({str(t.device) for t in made}, s.to("xpu_lite:0")._indices().device)
+try:
+    s + s.to("xpu_lite:0")
+except RuntimeError as error:
+    print("same device" in str(error))
+"""
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True,
+                         text=True, env={**os.environ, "XPU_LITE_DEVICES": "host:2"}, check=True)
+    assert out.stdout.splitlines() == ["{'xpu_lite:1'} xpu_lite:0", "True"]

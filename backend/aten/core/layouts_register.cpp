@@ -29,8 +29,10 @@
 #include <ATen/ops/sparse_resize_and_clear_native.h>
 #include <ATen/ops/sparse_resize_native.h>
 #include <ATen/ops/values_native.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/library.h>
 
+#include "backend/aten/core/allocator.h"
 #include "backend/aten/core/layouts.h"
 
 namespace xpu_lite::aten {
@@ -72,6 +74,32 @@ constexpr const char* kNested[] = {
     "split_with_sizes", "squeeze", "squeeze.dim", "squeeze.dims", "transpose.int", "unbind.int",
     "unsqueeze", "value_selecting_reduction_backward"};
 
+// What torch's generated kernels do around the functions registered here: make the
+// device of the arguments current. A sparse tensor starts out on that device.
+void guard_by(c10::OptionalDeviceGuard& guard, const at::Tensor& tensor) {
+  if (!guard.current_device() && tensor.defined() && tensor.device().type() == kDevice) {
+    guard.reset_device(tensor.device());
+  }
+}
+void guard_by(c10::OptionalDeviceGuard& guard, const std::optional<c10::Device>& device) {
+  if (device && device->type() == kDevice && device->has_index()) {
+    guard.reset_device(*device);
+  }
+}
+template <class T>
+void guard_by(c10::OptionalDeviceGuard&, const T&) {}
+
+template <auto fn, class Fn = decltype(fn)>
+struct Guarded;
+template <auto fn, class Ret, class... Args>
+struct Guarded<fn, Ret (*)(Args...)> {
+  static Ret call(Args... args) {
+    c10::OptionalDeviceGuard guard;
+    (guard_by(guard, args), ...);
+    return fn(std::forward<Args>(args)...);
+  }
+};
+
 template <size_t N>
 void all(torch::Library& m, const char* const (&names)[N]) {
   for (const char* name : names) {
@@ -91,19 +119,21 @@ TORCH_LIBRARY_IMPL(aten, SparsePrivateUse1, m) {
   m.impl("_dimV", TORCH_FN(at::native::dense_dim_sparse));
   m.impl("_indices", TORCH_FN(at::native::_indices_sparse));
   m.impl("_nnz", TORCH_FN(at::native::_nnz_sparse));
-  m.impl("_sparse_coo_tensor_with_dims", TORCH_FN(at::native::new_with_dims_sparse));
+  m.impl("_sparse_coo_tensor_with_dims",
+         TORCH_FN((Guarded<&at::native::new_with_dims_sparse>::call)));
   m.impl("_sparse_coo_tensor_with_dims_and_tensors",
-         TORCH_FN(at::native::new_with_dims_and_tensor_sparse_symint));
+         TORCH_FN((Guarded<&at::native::new_with_dims_and_tensor_sparse_symint>::call)));
   m.impl("_values", TORCH_FN(at::native::_values_sparse));
-  m.impl("clone", TORCH_FN(at::native::clone_sparse));
-  m.impl("copy_", TORCH_FN(at::native::copy_sparse_wrapper_));
+  m.impl("clone", TORCH_FN((Guarded<&at::native::clone_sparse>::call)));
+  m.impl("copy_", TORCH_FN((Guarded<&at::native::copy_sparse_wrapper_>::call)));
   m.impl("dense_dim", TORCH_FN(at::native::dense_dim_sparse));
-  m.impl("empty.memory_format", TORCH_FN(at::native::empty_sparse_symint));
+  m.impl("empty.memory_format", TORCH_FN((Guarded<&at::native::empty_sparse_symint>::call)));
   m.impl("indices", TORCH_FN(at::native::indices_sparse));
   m.impl("is_coalesced", TORCH_FN(at::native::is_coalesced_sparse));
   m.impl("sparse_dim", TORCH_FN(at::native::sparse_dim_sparse));
-  m.impl("sparse_resize_", TORCH_FN(at::native::sparse_resize_));
-  m.impl("sparse_resize_and_clear_", TORCH_FN(at::native::sparse_resize_and_clear_));
+  m.impl("sparse_resize_", TORCH_FN((Guarded<&at::native::sparse_resize_>::call)));
+  m.impl("sparse_resize_and_clear_",
+         TORCH_FN((Guarded<&at::native::sparse_resize_and_clear_>::call)));
   m.impl("values", TORCH_FN(at::native::values_sparse));
 }
 
@@ -111,12 +141,13 @@ TORCH_LIBRARY_IMPL(aten, SparseCsrPrivateUse1, m) {
   all(m, kCompressed);
   m.impl("_nnz", TORCH_FN(at::native::_nnz_sparse_csr));
   m.impl("ccol_indices", TORCH_FN(at::native::ccol_indices_sparse_csr));
-  m.impl("clone", TORCH_FN(at::native::clone_sparse_compressed));
+  m.impl("clone", TORCH_FN((Guarded<&at::native::clone_sparse_compressed>::call)));
   m.impl("col_indices", TORCH_FN(at::native::col_indices_sparse_csr));
-  m.impl("copy_", TORCH_FN(at::native::copy_sparse_compressed_));
+  m.impl("copy_", TORCH_FN((Guarded<&at::native::copy_sparse_compressed_>::call)));
   m.impl("crow_indices", TORCH_FN(at::native::crow_indices_sparse_csr));
   m.impl("dense_dim", TORCH_FN(at::native::dense_dim_sparse_csr));
-  m.impl("empty.memory_format", TORCH_FN(at::native::empty_sparse_compressed_symint));
+  m.impl("empty.memory_format",
+         TORCH_FN((Guarded<&at::native::empty_sparse_compressed_symint>::call)));
   m.impl("row_indices", TORCH_FN(at::native::row_indices_sparse_csr));
   m.impl("sparse_dim", TORCH_FN(at::native::sparse_dim_sparse_csr));
   m.impl("values", TORCH_FN(at::native::values_sparse_csr));
