@@ -37,7 +37,7 @@ void launch_queued(const char* name, Stream& stream, std::vector<at::Tensor> kee
   const Correlation correlation = current_correlation();
   stream.launch(name, [name, &stream, storages = std::move(storages), body = std::move(body),
                        correlation] {
-    KernelSpan span(name, stream, 0, 'k', correlation);
+    KernelSpan span(name, stream, correlation);
     body();
   });
 }
@@ -217,7 +217,7 @@ void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::
   const Correlation correlation = current_correlation();
   translate([&] {
     stream.launch(schema.name(), [call, &stream, correlation] {
-      KernelSpan span(call->op.schema().name().c_str(), stream, 0, 'k', correlation);
+      KernelSpan span(call->op.schema().name().c_str(), stream, correlation);
       run_queued_call(*call, stream);
     });
   });
