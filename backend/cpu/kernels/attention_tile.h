@@ -4,6 +4,8 @@
 // row-major tiles, an exponential that vectorises, and the dropout mask.
 // Included by kernel sources only: everything here has internal linkage.
 
+#include <immintrin.h>
+
 #include <cmath>
 #include <cstdint>
 
@@ -138,47 +140,77 @@ T row_sum(const T* row, int64_t n) {
   return result;
 }
 
+// Random words: vectors of 64-bit lanes, whose low halves count. A product of low
+// halves fills a lane, so a round needs no masks: what is left in high halves is
+// ignored by the next product.
+typedef uint64_t lanes_t __attribute__((vector_size(kVectorBytes)));
+constexpr int kRandomLanes = kVectorBytes / 8;
+
+XPU_LITE_INLINE lanes_t multiply_low(lanes_t a, lanes_t b) {
+#if defined(__AVX512F__)
+  return (lanes_t)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#else
+  return (lanes_t)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#endif
+}
+
+// words[0, 4 * blocks): blocks first_block.. of Note [Philox layout], for two vectors
+// of blocks at a time.
+XPU_LITE_INLINE void random_words(uint64_t seed, uint64_t counter, uint64_t first_block,
+                                  uint64_t* words) {
+  lanes_t c0[2], c1[2], c2[2], c3[2];
+  for (int v = 0; v < 2; ++v) {
+    lanes_t block;
+    for (int l = 0; l < kRandomLanes; ++l) {
+      block[l] = first_block + static_cast<uint64_t>(v * kRandomLanes + l);
+    }
+    c0[v] = lanes_t{} + counter;
+    c1[v] = lanes_t{} + (counter >> 32);
+    c2[v] = block;
+    c3[v] = block >> 32;
+  }
+  uint64_t k0 = seed & 0xffffffffu, k1 = seed >> 32;
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; ++round) {
+    for (int v = 0; v < 2; ++v) {
+      const lanes_t p0 = multiply_low(lanes_t{} + uint64_t{0xD2511F53u}, c0[v]);
+      const lanes_t p1 = multiply_low(lanes_t{} + uint64_t{0xCD9E8D57u}, c2[v]);
+      c0[v] = (p1 >> 32) ^ c1[v] ^ k0;
+      c2[v] = (p0 >> 32) ^ c3[v] ^ k1;
+      c1[v] = p1;
+      c3[v] = p0;
+    }
+    k0 = (k0 + 0x9E3779B9u) & 0xffffffffu;
+    k1 = (k1 + 0xBB67AE85u) & 0xffffffffu;
+  }
+  for (int v = 0; v < 2; ++v) {
+    const lanes_t low = (c0[v] & 0xffffffffu) | (c1[v] << 32);
+    const lanes_t high = (c2[v] & 0xffffffffu) | (c3[v] << 32);
+    for (int l = 0; l < kRandomLanes; ++l) {
+      words[2 * (v * kRandomLanes + l)] = low[l];
+      words[2 * (v * kRandomLanes + l) + 1] = high[l];
+    }
+  }
+}
+
 // Multiplies `row`, the weights of one query for keys [first, first + n), by their
-// dropout factors: 0, or 1 / (1 - dropout). `first` is a multiple of 4, and
+// dropout factors: 0, or 1 / (1 - dropout). `first` is a multiple of 4, n of kPad, and
 // row_index counts queries over all batches and heads. Blocks of random words are
-// numbered as Note [Philox layout] says, with each row starting a new block; here
-// 16 blocks are computed at once, which vectorises.
+// numbered as Note [Philox layout] says, with each row starting a new block.
 template <class T>
 void apply_dropout(T* row, int64_t n, int64_t first, uint64_t row_index, uint64_t row_groups,
                    uint64_t seed, uint64_t offset, uint32_t kept, T factor) {
-  constexpr int kLanes = 16;
-  for (int64_t j = 0; j < n; j += 4 * kLanes) {
-    uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
-    const uint64_t group = row_index * row_groups + static_cast<uint64_t>((first + j) / 4);
-    for (int l = 0; l < kLanes; ++l) {
-      const uint64_t position = group + static_cast<uint64_t>(l);
-      c0[l] = static_cast<uint32_t>(offset / 4);
-      c1[l] = static_cast<uint32_t>(offset / 4 >> 32);
-      c2[l] = static_cast<uint32_t>(position);
-      c3[l] = static_cast<uint32_t>(position >> 32);
-    }
-    uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; ++round) {
-      for (int l = 0; l < kLanes; ++l) {
-        const uint64_t p0 = static_cast<uint64_t>(0xD2511F53u) * c0[l];
-        const uint64_t p1 = static_cast<uint64_t>(0xCD9E8D57u) * c2[l];
-        const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1[l] ^ k0;
-        const uint32_t n2 = static_cast<uint32_t>(p0 >> 32) ^ c3[l] ^ k1;
-        c1[l] = static_cast<uint32_t>(p1);
-        c3[l] = static_cast<uint32_t>(p0);
-        c0[l] = n0;
-        c2[l] = n2;
-      }
-      k0 += 0x9E3779B9u;
-      k1 += 0xBB67AE85u;
-    }
-    for (int l = 0; l < kLanes && j + 4 * l < n; ++l) {
-      T* at = row + j + 4 * l;
-      at[0] *= c0[l] < kept ? factor : T(0);
-      at[1] *= c1[l] < kept ? factor : T(0);
-      at[2] *= c2[l] < kept ? factor : T(0);
-      at[3] *= c3[l] < kept ? factor : T(0);
-    }
+  constexpr int kWords = 2 * kRandomLanes * 4;
+  static_assert(kPad % (kWords / 2) == 0, "half a batch of words fits a row");
+  for (int64_t j = 0; j < n; j += kWords) {
+    uint64_t pairs[kWords / 2];
+    random_words(seed, offset / 4, row_index * row_groups + static_cast<uint64_t>((first + j) / 4),
+                 pairs);
+    uint32_t words[kWords];
+    __builtin_memcpy(words, pairs, sizeof(words));
+    T* const at = row + j;
+    const int64_t count = n - j < kWords ? n - j : kWords;
+    for (int64_t i = 0; i < count; ++i) at[i] *= words[i] < kept ? factor : T(0);
   }
 }
 
