@@ -199,6 +199,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
     const Tensor& logsumexp, const Tensor& /*cum_seq_q*/, const Tensor& /*cum_seq_k*/,
     c10::SymInt /*max_q*/, c10::SymInt /*max_k*/, double dropout_p, bool is_causal,
     const Tensor& philox_seed, const Tensor& philox_offset, std::optional<double> scale) {
+  if (!grad_out.defined()) return {};
   const std::optional<Tensor> mask =
       attn_bias.defined() ? std::optional<Tensor>(attn_bias) : std::nullopt;
   check_inputs(query, key, value, mask, dropout_p, is_causal);

@@ -120,6 +120,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward_autograd(
     const Tensor& logsumexp, const Tensor& cum_seq_q, const Tensor& cum_seq_k, c10::SymInt max_q,
     c10::SymInt max_k, double dropout_p, bool is_causal, const Tensor& philox_seed,
     const Tensor& philox_offset, std::optional<double> scale) {
+  if (!grad_out.defined()) return {};
   auto wanted = [](const Tensor& t) { return t.defined() && t.requires_grad(); };
   if (!at::GradMode::is_enabled() ||
       !(wanted(grad_out) || wanted(query) || wanted(key) || wanted(value) || wanted(attn_bias))) {
