@@ -211,7 +211,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
   }
   const Tensor lse = logsumexp.contiguous();
   Tensor grad_query = at::empty_like(query, at::MemoryFormat::Contiguous);
-  Tensor grad_key = at::empty_like(key, at::MemoryFormat::Contiguous);
+  // The CPU composes this gradient as that of a transposed key, whose layout it keeps.
+  auto transposed = key.sizes().vec();
+  std::swap(transposed[transposed.size() - 1], transposed[transposed.size() - 2]);
+  Tensor grad_key = query.size(-3) == key.size(-3)
+                        ? at::empty(transposed, key.options()).transpose(-1, -2)
+                        : at::empty_like(key, at::MemoryFormat::Contiguous);
   Tensor grad_value = at::empty_like(value, at::MemoryFormat::Contiguous);
   p.query = view_of(query), p.key = view_of(key), p.value = view_of(value);
   p.out = view_of(out), p.grad_out = view_of(grad_out);

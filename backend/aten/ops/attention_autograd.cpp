@@ -70,7 +70,9 @@ struct FusedAttentionBackward : torch::autograd::Function<FusedAttentionBackward
     auto [gq, gk, gv, gb] = at::_scaled_dot_product_fused_attention_overrideable_backward(
         grad_out, query, key, value, bias, mask, out, logsumexp, Tensor(), Tensor(),
         query.size(-2), key.size(-2), dropout_p, is_causal, philox_seed, philox_offset, scale);
-    return {gq, gk, gv, gb};
+    variable_list gradients{gq, gk, gv}; // an output must be defined
+    if (gb.defined()) gradients.push_back(gb);
+    return gradients;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -96,7 +98,7 @@ struct FusedAttentionBackward : torch::autograd::Function<FusedAttentionBackward
         torch::autograd::grad({out}, first, {grad_out}, /*retain_graph=*/true,
                               /*create_graph=*/true);
     variable_list outputs, weights;
-    for (size_t i = 0; i < gradients.size(); ++i) {
+    for (size_t i = 0; i < grads.size(); ++i) {
       if (!grads[i].defined()) continue;
       outputs.push_back(gradients[i]);
       weights.push_back(grads[i]);
@@ -133,7 +135,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward_autograd(
   auto result = FusedAttentionBackward::apply(grad_out, query, key, value, attn_bias,
                                               grad_input_mask, out, logsumexp, dropout_p,
                                               is_causal, philox_seed, philox_offset, scale);
-  return {result[0], result[1], result[2], result[3]};
+  return {result[0], result[1], result[2], result.size() > 3 ? result[3] : Tensor()};
 }
 
 } // namespace xpu_lite::aten
