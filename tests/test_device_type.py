@@ -16,6 +16,9 @@ from twin import DEVICE
 pytestmark = pytest.mark.skipif(DEVICE == "cpu", reason="needs the device's own test base")
 
 
+RANDOM = ("bernoulli", "nn.functional.rrelu")
+
+
 class TestDevice(TestCase):
     """Runs as TestDevicePRIVATEUSE1 (or by the name of the device)."""
 
@@ -44,7 +47,7 @@ class TestDevice(TestCase):
         t = make_tensor((3, 4), device=device, dtype=torch.float32)
         self.assertEqual(t.sum(1, keepdim=keepdim).cpu(), t.cpu().sum(1, keepdim=keepdim))
 
-    @ops(unary_ufuncs[:40], dtypes=OpDTypes.any_one)
+    @ops([op for op in unary_ufuncs if op.name not in RANDOM][:40], dtypes=OpDTypes.any_one)
     def test_unary_against_cpu(self, device, dtype, op):
         self.compare_samples(device, dtype, op)
 

@@ -90,6 +90,7 @@ def test_fallbacks_can_be_forbidden():
 
 
 def test_fallback_warning():
+    torch.xpu_lite.reset_fallbacks()  # each operator warns once
     torch.xpu_lite.set_fallback_policy("warn")
     with pytest.warns(UserWarning, match="aten::"):
         a_fallback()

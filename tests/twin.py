@@ -37,6 +37,8 @@ class Twinner:
             return self._tensors[id(value)]
         if isinstance(value, torch.device):
             return self.device if value.type == "cpu" else value
+        if isinstance(value, str) and value == "cpu":  # a device's name
+            return str(self.device)
         if isinstance(value, torch.Generator):
             return torch.Generator(self.device).manual_seed(value.initial_seed())
         if isinstance(value, torch.nn.Module):
