@@ -57,11 +57,12 @@ Tensor formula(const Tensor& query, const Tensor& key, const Tensor& value, cons
 
 struct FusedAttentionBackward : torch::autograd::Function<FusedAttentionBackward> {
   static variable_list forward(AutogradContext* ctx, const Tensor& grad_out, const Tensor& query,
-                               const Tensor& key, const Tensor& value, const Tensor& bias,
-                               std::array<bool, 4> mask, const Tensor& out,
+                               const Tensor& key, const Tensor& value,
+                               const std::optional<Tensor>& bias_, std::array<bool, 4> mask, const Tensor& out,
                                const Tensor& logsumexp, double dropout_p, bool is_causal,
                                const Tensor& philox_seed, const Tensor& philox_offset,
                                std::optional<double> scale) {
+    const Tensor bias = bias_.value_or(Tensor());
     ctx->save_for_backward({grad_out, query, key, value, bias});
     ctx->saved_data["options"] = std::make_tuple(dropout_p, is_causal, scale);
     ctx->saved_data["seed"] = philox_seed;
@@ -132,8 +133,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward_autograd(
         cum_seq_k, std::move(max_q), std::move(max_k), dropout_p, is_causal, philox_seed,
         philox_offset, scale);
   }
-  auto result = FusedAttentionBackward::apply(grad_out, query, key, value, attn_bias,
-                                              grad_input_mask, out, logsumexp, dropout_p,
+  // Function takes an absent tensor as an empty optional only.
+  const auto bias = attn_bias.defined() ? std::optional<Tensor>(attn_bias) : std::nullopt;
+  auto result = FusedAttentionBackward::apply(grad_out, query, key, value, bias, grad_input_mask,
+                                              out, logsumexp, dropout_p,
                                               is_causal, philox_seed, philox_offset, scale);
   return {result[0], result[1], result[2], result.size() > 3 ? result[3] : Tensor()};
 }
