@@ -20,6 +20,9 @@ OPS = {op.name: op for db in (foreach_unary_op_db, foreach_binary_op_db, foreach
 POINTWISE = {op.name for op in foreach_pointwise_op_db}
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.bool,
           torch.complex64]
+# The last elements of a tensor, which do not fill a vector, are computed by the CPU's add and sub
+# with a rounding after alpha * other; where the sum cancels, that error is what is left.
+ROUNDED_TWICE = {torch.bfloat16: (6e-2, 1.6e-2), torch.float16: (4e-3, 4e-3)}
 LIMIT = None if os.environ.get("XL_SWEEP") == "full" else 10
 
 
@@ -47,8 +50,10 @@ def compare(op, fn, sample, inplace):
     cpu, dev = run("cpu"), run(DEVICE)
     same_error(cpu, dev)
     if cpu.error is None:
-        same_value(cpu.value, dev.value, DEVICE)
-    return cpu.error is None
+        loose = op.name in ("_foreach_add", "_foreach_sub")
+        dtype = sample.input[0].dtype
+        same_value(cpu.value, dev.value, DEVICE,
+                   tolerance=ROUNDED_TWICE.get(dtype) if loose else None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).removeprefix("torch."))
@@ -139,7 +144,10 @@ def test_scalar_tensor_on_either_device():
 def test_norm_and_max_of_large_tensors_and_nan():
     large = tensors(shapes=[(3_000_001,), (5,), (1,)])
     for ord in (1, 2, float("inf"), 3):
-        check(lambda a: torch._foreach_norm(a, ord), large)
+        # In double: the CPU's own float sum of so many numbers is off by 2e-4.
+        want = [n.float() for n in torch._foreach_norm([t.double() for t in large], ord)]
+        got = list(torch._foreach_norm(twin(large), ord))
+        same_value(want, got, DEVICE, tolerance=(1e-6, 1e-6 if ord != 3 else 1e-3))
     check(torch._foreach_max, large)
     large[0][1234567] = float("nan")
     check(torch._foreach_max, large)
@@ -208,4 +216,4 @@ def test_in_stream_order():
     for _ in range(20):
         want = torch._foreach_mul(want, 1.01)
         torch._foreach_add_(want, torch._foreach_norm(want)[1], alpha=0.5)
-    same_value(want, got, "cpu", tolerance=(1e-4, 1e-4))
+    same_value(list(want), got, "cpu", tolerance=(1e-4, 1e-4))

@@ -250,3 +250,12 @@ def test_fused_in_stream_order(name):
     with torch.xpu_lite.stream(torch.xpu_lite.Stream()):
         got, _ = train(name, {"lr": 0.05, "fused": True}, torch.float32, DEVICE, steps=10)
         assert_same(want, got, 5e-5, 5e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in INFOS if "fused" in INFOS[n].supported_impls])
+def test_fused_moves_version_counters(name):
+    params = parameters(name, torch.float32, DEVICE)
+    gradients(params, 0)
+    versions = [p._version for p in params]
+    INFOS[name].optim_cls(params, lr=0.1, fused=True).step()
+    assert all(p._version > v for p, v in zip(params, versions))

@@ -69,7 +69,7 @@ void amp_unscale_(TensorList grads, Tensor& found_inf, const Tensor& inv_scale) 
                      });
                  if (bad) *found = 1.0f;
                });
-  dense.write_back();
+  dense.finish();
 }
 
 Tensor& amp_update_scale_(Tensor& scale, Tensor& growth_tracker, const Tensor& found_inf,

@@ -27,9 +27,10 @@ class DenseList {
 
   at::TensorList get() const { return copies_.empty() ? originals_ : copies_; }
 
-  // Call once, after the launch.
-  void write_back() const {
+  // Call once, after the launch: what was written becomes visible in the originals.
+  void finish() const {
     if (!written_) return;
+    bump_versions(originals_);
     for (size_t i = 0; i < copies_.size(); ++i) {
       if (!copies_[i].is_same(originals_[i])) originals_[i].copy_(copies_[i]);
     }

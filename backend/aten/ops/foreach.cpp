@@ -245,6 +245,7 @@ void zero_(TensorList self) {
           std::memset(cpu::advance(items[i].first, first), 0, last - first);
         });
   });
+  bump_versions(self);
 }
 
 void copy_(TensorList self, TensorList src, bool non_blocking) {
@@ -263,6 +264,7 @@ void copy_(TensorList self, TensorList src, bool non_blocking) {
                        cpu::advance(items[i].a, first * size), (last - first) * size);
         });
   });
+  bump_versions(self);
 }
 
 } // namespace xpu_lite::aten::foreach

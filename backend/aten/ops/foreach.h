@@ -71,6 +71,7 @@ void copy_(TensorList self, TensorList src, bool non_blocking);
     if (!(ADMIT)) return Slow PASS;                                  \
     TensorList out = self;                                           \
     RUN;                                                             \
+    bump_versions(self);                                             \
   }
 
 XPU_LITE_FOREACH(unary, (TensorList self), (self), fast({self}),

@@ -146,7 +146,7 @@ void fused_adam_(TensorList params, TensorList grads, TensorList exp_avgs,
               [counts = steps_of("_fused_adam_: state_steps", params, state_steps)](
                   cpu::AdamStep& step, size_t i) { step.step = counts[i].read(); },
               cpu::adam_step));
-  for (const DenseList* list : {&p, &g, &m, &v, &v_max}) list->write_back();
+  for (const DenseList* list : {&p, &g, &m, &v, &v_max}) list->finish();
 }
 
 template <class Rate>
@@ -189,7 +189,7 @@ void fused_sgd_(TensorList params, TensorList grads, TensorList momentum_buffers
                        late(grad_scale, 1, "_fused_sgd_: grad_scale"),
                        late(found_inf, 0, "_fused_sgd_: found_inf"),
                        [](cpu::SgdStep&, size_t) {}, cpu::sgd_step));
-  for (const DenseList* list : {&p, &g, &buffers}) list->write_back();
+  for (const DenseList* list : {&p, &g, &buffers}) list->finish();
 }
 
 template <class Rate>
@@ -229,7 +229,7 @@ void fused_adagrad_(TensorList params, TensorList grads, TensorList state_sums,
               [counts = steps_of("_fused_adagrad_: state_steps", params, state_steps)](
                   cpu::AdagradStep& step, size_t i) { step.step = counts[i].read(); },
               cpu::adagrad_step));
-  for (const DenseList* list : {&p, &g, &sums}) list->write_back();
+  for (const DenseList* list : {&p, &g, &sums}) list->finish();
 }
 
 #define XPU_LITE_ADAM(RATE, DECOUPLED)                                                       \

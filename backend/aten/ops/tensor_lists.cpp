@@ -52,6 +52,12 @@ bool lists_match(std::initializer_list<at::TensorList> lists) {
   return true;
 }
 
+void bump_versions(at::TensorList written) {
+  for (const at::Tensor& tensor : written) {
+    if (!tensor.is_inference()) tensor.unsafeGetTensorImpl()->bump_version();
+  }
+}
+
 namespace {
 
 double read_as_double(const void* data, at::ScalarType type) {

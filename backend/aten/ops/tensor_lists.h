@@ -28,6 +28,10 @@ void check_lists(std::initializer_list<at::TensorList> lists);
 bool lists_match(std::initializer_list<at::TensorList> lists);
 bool same_dense_layout(const at::Tensor& a, const at::Tensor& b);
 
+// Autograd bumps the versions of single tensors, not of lists: without this a
+// saved tensor, or a packed weight, could be stale without anyone noticing.
+void bump_versions(at::TensorList written);
+
 // A one-element tensor that a kernel reads when it runs: in stream order if it
 // is on the device, now if it is on the CPU.
 class LateScalar {
