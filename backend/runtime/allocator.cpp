@@ -15,6 +15,7 @@
 #include "backend/runtime/block_pool.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/error.h"
+#include "backend/runtime/pointer_map.h"
 #include "backend/runtime/event.h"
 #include "backend/runtime/options.h"
 
@@ -59,6 +60,7 @@ class DeviceAllocator final : public MemorySource {
     }
     apply_limit();
   }
+  int device() const noexcept { return device_; }
   size_t limit() {
     const double total = static_cast<double>(engine().properties(device_).total_memory);
     const auto share = static_cast<size_t>(total * fraction());
@@ -113,6 +115,8 @@ void each_allocator(Body&& body) {
 }
 
 using Uses = std::vector<Stream*>;
+
+constinit PointerMap blocks; // those in use, by address
 
 void DeviceAllocator::record(Block* block, Stream& stream) {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -236,6 +240,7 @@ Allocation allocate(int device, size_t bytes, Stream& stream) {
   if (!arena) [[unlikely]]
     arena = &attach(stream);
   Block* block = owner(*arena).allocate(*arena, bytes);
+  blocks.set(block->data, block);
   return {block->data, block};
 }
 
@@ -243,6 +248,7 @@ void release(void* context) noexcept {
   // In a forked child the locks may be held by threads that are not here.
   if (!context || in_bad_fork()) return;
   Block* block = static_cast<Block*>(context);
+  blocks.set(block->data, nullptr);
   if (block->uses) [[unlikely]] {
     owner(*block->arena).free_used(block);
     return;
@@ -257,6 +263,12 @@ void record_stream(void* context, Stream& stream) {
   DeviceAllocator& from = owner(*block->arena);
   if (stream.allocator_slot.load(std::memory_order_acquire) == block->arena) return;
   from.record(block, stream);
+}
+
+void* allocation_context(const void* data) noexcept { return blocks.get(data); }
+
+int allocation_device(void* context) noexcept {
+  return context ? owner(*static_cast<Block*>(context)->arena).device() : -1;
 }
 
 size_t allocation_size(void* context) noexcept {

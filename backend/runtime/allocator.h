@@ -66,6 +66,9 @@ struct Allocation {
 Allocation allocate(int device, size_t bytes, Stream& stream);
 void release(void* context) noexcept;              // null is allowed
 void record_stream(void* context, Stream& stream); // see the contract
+// The context of the allocation that starts at `data`; null if there is none.
+void* allocation_context(const void* data) noexcept;
+int allocation_device(void* context) noexcept;
 size_t allocation_size(void* context) noexcept;    // usable bytes of the block
 // The device whose live block contains `ptr`, or -1. Slow: for DLPack and checks.
 int device_of_pointer(const void* ptr);

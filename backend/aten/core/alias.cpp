@@ -305,7 +305,7 @@ at::Tensor to_device_tensor(at::Tensor cpu, int device_index) {
   // so that sizes, strides and offset hold as they are.
   const size_t bytes = storage->nbytes();
   c10::DataPtr mine = allocate_on(device_index, current_stream(device_index), bytes, device);
-  if (bytes != 0) std::memcpy(mine.get(), storage->data(), bytes);
+  if (bytes != 0 && storage->data()) std::memcpy(mine.get(), storage->data(), bytes);
   at::Tensor copy = at::detail::make_tensor<c10::TensorImpl>(
       c10::Storage(c10::make_intrusive<c10::StorageImpl>(
           c10::StorageImpl::use_byte_size_t(), bytes, std::move(mine), device_allocator(), true)),

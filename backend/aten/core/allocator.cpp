@@ -31,39 +31,42 @@ void report(void* ptr, int64_t delta, int device) {
       c10::Device(kDevice, static_cast<c10::DeviceIndex>(device)));
 }
 
-// Deleters. The profiler learns of a free from a deleter of its own, so that
-// the usual one stays one call.
-void release_block(void* context) {
+// The deleter of all device memory. Its argument is the address, not the block:
+// torch's raw_allocate() wants the two to be the same.
+void release_memory(void* data) {
+  void* context = allocation_context(data);
+  if (C10_UNLIKELY(c10::memoryProfilingEnabled()) && context) {
+    const auto bytes = static_cast<int64_t>(allocation_size(context));
+    const int device = allocation_device(context);
+    release(context);
+    report(data, -bytes, device);
+    return;
+  }
   release(context);
-}
-
-struct Reported {
-  void* context;
-  void* data;
-  int64_t bytes;
-  int device;
-};
-void release_reported(void* opaque) {
-  auto* reported = static_cast<Reported*>(opaque);
-  release(reported->context);
-  report(reported->data, -reported->bytes, reported->device);
-  delete reported;
 }
 
 class CpuAllocator final : public c10::Allocator {
  public:
-  explicit CpuAllocator(c10::Allocator* next) : next_(next) {}
+  explicit CpuAllocator(c10::Allocator* next) { next_ = next; }
   c10::DataPtr allocate(size_t bytes) override {
     if (C10_LIKELY(target.device < 0)) return next_->allocate(bytes);
     return allocate_on(target.device, *target.stream, bytes, c10::Device(c10::kCPU));
   }
-  c10::DeleterFnPtr raw_deleter() const override { return next_->raw_deleter(); }
+  c10::DeleterFnPtr raw_deleter() const override { return &release_raw; }
   void copy_data(void* dst, const void* src, std::size_t count) const override {
     std::memcpy(dst, src, count);
   }
 
  private:
-  c10::Allocator* next_;
+  // Memory may be given back outside the scope that it was taken in.
+  static void release_raw(void* data) {
+    if (allocation_context(data)) {
+      release_memory(data);
+    } else {
+      next_->raw_deleter()(data);
+    }
+  }
+  static inline c10::Allocator* next_ = nullptr;
 };
 
 c10::CachingAllocator::StatArray to_c10(const StatArray& from) {
@@ -86,9 +89,7 @@ class Allocator final : public c10::DeviceAllocator {
                          c10::Device(kDevice, static_cast<c10::DeviceIndex>(device)));
     });
   }
-  // A block is found by its context, not by its address, so raw allocations
-  // are not offered; torch uses them only for CPU memory.
-  c10::DeleterFnPtr raw_deleter() const override { return nullptr; }
+  c10::DeleterFnPtr raw_deleter() const override { return &release_memory; }
   void copy_data(void* dst, const void* src, std::size_t count) const override {
     std::memcpy(dst, src, count);
   }
@@ -98,11 +99,9 @@ class Allocator final : public c10::DeviceAllocator {
   }
   void recordStream(const c10::DataPtr& ptr, c10::Stream stream) override {
     if (!is_device_memory(ptr) || ptr.get_context() == nullptr) return;
-    void* context = ptr.get_deleter() == &release_reported
-        ? static_cast<Reported*>(ptr.get_context())->context
-        : ptr.get_context();
     translate([&] {
-      record_stream(context, stream_from_id(stream.device_index(), stream.id()));
+      record_stream(allocation_context(ptr.get_context()),
+                    stream_from_id(stream.device_index(), stream.id()));
     });
   }
   c10::CachingDeviceAllocator::DeviceStats getDeviceStats(c10::DeviceIndex device) override {
@@ -155,16 +154,13 @@ c10::DataPtr allocate_on(int device, Stream& stream, size_t bytes, c10::Device c
   if (C10_UNLIKELY(!thread_prepared)) prepare_thread();
   const Allocation block = translate([&] { return allocate(device, bytes, stream); });
   if (C10_UNLIKELY(c10::memoryProfilingEnabled()) && block.data) {
-    auto* reported = new Reported{block.context, block.data,
-                                  static_cast<int64_t>(allocation_size(block.context)), device};
-    report(block.data, reported->bytes, device);
-    return {block.data, reported, &release_reported, claimed};
+    report(block.data, static_cast<int64_t>(allocation_size(block.context)), device);
   }
-  return {block.data, block.context, &release_block, claimed};
+  return {block.data, block.data, &release_memory, claimed};
 }
 
 bool is_device_memory(const c10::DataPtr& ptr) noexcept {
-  return ptr.get_deleter() == &release_block || ptr.get_deleter() == &release_reported;
+  return ptr.get_deleter() == &release_memory;
 }
 
 AllocationTarget exchange_allocation_target(AllocationTarget next) noexcept {

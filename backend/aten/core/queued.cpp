@@ -5,7 +5,9 @@
 // looking at data, results are allocated now and the CPU kernel runs on the
 // stream's worker. Else the call waits for its own stream and runs here.
 
+#include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/Tensor.h>
@@ -81,11 +83,28 @@ bool same_metadata(const at::Tensor& a, const at::Tensor& b) {
   return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type();
 }
 
+// Operators whose meta kernel promises other sizes, dtypes or strides than the
+// CPU kernel delivers, or checks its arguments less: they wait for their stream.
+bool meta_disagrees(const c10::OperatorHandle& op) {
+  static const std::unordered_set<std::string> names{
+      "aten::_batch_norm_with_update", "aten::_batch_norm_with_update_functional",
+      "aten::_embedding_bag", "aten::_embedding_bag_forward_only",
+      "aten::_fft_c2c", "aten::_fft_c2r", "aten::_fft_r2c", "aten::_linalg_eigh",
+      "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_no_training",
+      "aten::addbmm_", "aten::addr_", "aten::index_put_", "aten::_index_put_impl_",
+      "aten::linalg_eig", "aten::logit_", "aten::native_batch_norm",
+      "aten::native_layer_norm", "aten::nonzero_static",
+  };
+  return names.count(op.schema().name()) != 0;
+}
+
 // What the meta kernel says: the results of `op`, or nothing where it cannot say.
 std::optional<torch::jit::Stack> infer(const c10::OperatorHandle& op,
                                        const torch::jit::Stack& stack) {
   const auto& schema = op.schema();
-  if (!op.hasComputedKernelForDispatchKey(c10::DispatchKey::Meta)) return std::nullopt;
+  if (!op.hasComputedKernelForDispatchKey(c10::DispatchKey::Meta) || meta_disagrees(op)) {
+    return std::nullopt;
+  }
   for (const auto& result : schema.returns()) {
     if (result.type()->kind() != c10::TypeKind::TensorType) return std::nullopt;
   }
@@ -238,6 +257,14 @@ TORCH_LIBRARY_IMPL(_, PrivateUse1, m) {
 }
 TORCH_LIBRARY_IMPL(_, PrivateUse3, m) {
   m.fallback(torch::CppFunction::makeFromBoxedFunction<&run_queued>());
+}
+
+// Composites that route 2 sends to the CPU as a whole. Their composite kernel
+// would take this key's place, and on device tensors it takes another way.
+TORCH_LIBRARY_IMPL(aten, PrivateUse3, m) {
+  for (const char* name : {"_convolution", "convolution", "convolution_backward", "mode.values"}) {
+    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&run_queued>());
+  }
 }
 
 } // namespace

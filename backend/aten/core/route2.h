@@ -203,6 +203,11 @@ struct Result<std::tuple<Ts...>> {
 
 // --- The kernel
 
+// A view runs nothing on the device.
+struct NoSpan {
+  NoSpan(const char*, const Stream&) {}
+};
+
 template <class Op, int flags, class Schema = typename Op::schema>
 struct Route2;
 
@@ -225,7 +230,7 @@ struct Route2<Op, flags, Ret(Args...)> {
     }
     frame.set_device(device);
     OpScope scope(device, stream);
-    KernelSpan span(Op::name, stream);
+    std::conditional_t<(flags & kView) != 0, NoSpan, KernelSpan> span(Op::name, stream);
     return std::apply(
         [&](auto&... holder) -> Ret {
           const c10::DispatchKeySet cpu(c10::DispatchKey::CPU);

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/native/Resize.h>
+#include <ATen/native/TensorFactories.h>
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/fill.h>
 #include <ATen/ops/resize_native.h>
@@ -68,6 +69,19 @@ at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride,
   OnDevice guard(device);
   return filled_if_deterministic(at::detail::empty_strided_generic(
       size, stride, device_allocator(), kKeys, at::dtype_or_default(dtype)));
+}
+
+at::Tensor efficient_zero_tensor(at::IntArrayRef size, std::optional<at::ScalarType> dtype,
+                                 std::optional<at::Layout> layout,
+                                 std::optional<at::Device> device,
+                                 std::optional<bool> pin_memory) {
+  check_options("_efficientzerotensor", layout, pin_memory);
+  const auto index = device && device->has_index() ? device->index()
+                                                   : static_cast<c10::DeviceIndex>(current_device());
+  at::native::ZeroTensorAllocator nothing(c10::Device(kDevice, index));
+  return at::Tensor(at::detail::empty_generic(
+      size, &nothing, kKeys | c10::DispatchKeySet(c10::DispatchKey::ZeroTensor),
+      at::dtype_or_default(dtype), std::nullopt));
 }
 
 const at::Tensor& resize_(const at::Tensor& self, at::IntArrayRef size,

@@ -17,6 +17,7 @@ namespace {
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("empty.memory_format", TORCH_FN(empty));
   m.impl("empty_strided", TORCH_FN(empty_strided));
+  m.impl("_efficientzerotensor", TORCH_FN(efficient_zero_tensor));
   m.impl("resize_", TORCH_FN(resize_));
   m.impl("_resize_output_", TORCH_FN(at::native::_resize_output_));
   m.impl("set_", TORCH_FN(set_));
