@@ -1,5 +1,7 @@
 #include "backend/aten/ops/fast_path.h"
 
+#include <cmath>
+
 #include <ATen/ops/add_ops.h>
 #include <ATen/ops/addmm_ops.h>
 #include <ATen/ops/div_ops.h>
@@ -115,6 +117,10 @@ bool take_alpha(Operands& o, const at::Scalar& alpha) {
     return false;
   }
   const double factor = alpha.toDouble();
+  constexpr double exact = 9007199254740992.0; // 2^53: every integer up to here is a double
+  if (o.dtype == DType::Int64 && (std::abs(factor) > exact || std::abs(o.value * factor) > exact)) {
+    return false;
+  }
   o.value = o.scalar ? o.value * factor : factor;
   return true;
 }
@@ -266,8 +272,7 @@ at::Tensor sum(const at::Tensor& self, std::optional<at::ScalarType> dtype) {
 
 namespace {
 
-// Fills `g` for float matrices with unit stride along rows; `b` may be stored
-// transposed. False if the product does not fit the small kernel.
+// Fills `g` for float matrices. False if the product does not fit the small kernel.
 bool small_product(cpu::SmallGemm& g, const Impl* a, const Impl* b) {
   constexpr c10::DispatchKeySet special({c10::DispatchKey::Conjugate, c10::DispatchKey::Negative,
                                          c10::DispatchKey::ZeroTensor});
@@ -280,17 +285,11 @@ bool small_product(cpu::SmallGemm& g, const Impl* a, const Impl* b) {
   g.k = a->sizes()[1];
   g.n = b->sizes()[1];
   if (b->sizes()[0] != g.k || g.m * g.n * g.k > cpu::kSmallGemmLimit || g.m * g.n * g.k == 0) return false;
-  if (a->strides()[1] != 1) return false;
-  g.lda = a->strides()[0];
-  if (b->strides()[1] == 1) {
-    g.b_transposed = false;
-    g.ldb = b->strides()[0];
-  } else if (b->strides()[0] == 1) {
-    g.b_transposed = true;
-    g.ldb = b->strides()[1];
-  } else {
-    return false;
-  }
+  g.a_row = a->strides()[0];
+  g.a_column = a->strides()[1];
+  g.b_row = b->strides()[0];
+  g.b_column = b->strides()[1];
+  if (g.b_column != 1 && !(g.b_row == 1 && g.a_column == 1)) return false;
   g.a = static_cast<const float*>(data_of(a));
   g.b = static_cast<const float*>(data_of(b));
   g.bias = nullptr;
