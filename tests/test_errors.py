@@ -230,12 +230,12 @@ def test_failed_work_that_nobody_waits_for_does_not_end_the_process():
     assert check(code) == "end"
 
 
-@pytest.mark.parametrize("damage", ["truncate", "zero", "text"])
+@pytest.mark.parametrize("damage", ["truncate", "zero", "empty"])
 def test_broken_checkpoints(damage):
     file = io.BytesIO()
     torch.save({"w": torch.randn(256, device="xpu_lite")}, file)
     data = file.getvalue()
-    data = {"truncate": data[: len(data) // 2], "zero": bytes(len(data)), "text": b"hello"}[damage]
+    data = {"truncate": data[: len(data) // 2], "zero": bytes(len(data)), "empty": b""}[damage]
     with pytest.raises((RuntimeError, EOFError, pickle.UnpicklingError)):
         torch.load(io.BytesIO(data), map_location="xpu_lite")
 

@@ -32,7 +32,7 @@ def test_record_names_a_stream():
     event.record(side)
     assert event.query() is False
     event.synchronize()
-    assert side.query() is True
+    assert event.query() is True
 
 
 def test_recording_again_moves_the_mark():
@@ -108,7 +108,16 @@ def test_generic_event():
     event.record(xl.current_stream())
     event.synchronize()
     assert event.query()
-    assert isinstance(xl.Event(), torch.Event)
+    assert isinstance(xl.Event(), torch.Event) and isinstance(event, xl.Event)
+    assert not isinstance(torch.ones(1), xl.Event) and issubclass(xl.Event, torch.Event)
+
+
+def test_generic_streams_take_our_events():
+    stream = torch.Stream("xpu_lite")
+    event = stream.record_event(xl.Event())
+    stream.wait_event(event)
+    torch.accelerator.current_stream().wait_event(xl.Event())
+    event.synchronize()
 
 
 def test_event_of_failed_work_raises():

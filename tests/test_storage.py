@@ -22,6 +22,8 @@ DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "legacy"])
 def test_save_and_load(dtype, zip_format):
+    if dtype is torch.float8_e4m3fn and not zip_format:
+        pytest.skip("PyTorch's legacy format has no float8, on no device")
     x = torch.arange(12).reshape(3, 4).to(dtype).to("xpu_lite")
     y = torch.load(saved(x, _use_new_zipfile_serialization=zip_format))
     assert y.device == x.device and y.dtype == dtype
@@ -103,7 +105,8 @@ def test_sparse():
 def test_truncated_checkpoint(keep):
     data = saved({"w": torch.randn(1000, device="xpu_lite")}).getvalue()
     size = keep if isinstance(keep, int) else int(len(data) * keep)
-    with pytest.raises((RuntimeError, EOFError, pickle.UnpicklingError)):
+    # ValueError: PyTorch's reader seeks before the beginning.
+    with pytest.raises((RuntimeError, ValueError, EOFError, pickle.UnpicklingError)):
         torch.load(io.BytesIO(data[:size]))
     assert torch.ones(2, device="xpu_lite").sum().item() == 2
 

@@ -52,6 +52,8 @@ bool is_wrapped_number(const at::Tensor& t) {
 
 at::Tensor meta_of(const at::Tensor& tensor) {
   if (!tensor.defined()) return tensor;
+  // Meta kernels take numbers as they are, and those written in Python only so.
+  if (tensor.device().is_cpu() && is_wrapped_number(tensor)) return tensor;
   at::Tensor meta = at::detail::empty_strided_meta(tensor.sizes(), tensor.strides(),
                                                    tensor.scalar_type());
   if (is_wrapped_number(tensor)) meta.unsafeGetTensorImpl()->set_wrapped_number(true);

@@ -52,6 +52,9 @@ struct Target {
 template <class Kernel>
 void fill(const char* name, const at::Tensor& self, Types types,
           const OptionalGenerator& generator, Kernel kernel) {
+  // A generator of ours brings a CPU tensor here, too.
+  TORCH_CHECK(self.device().type() == kDevice, "Expected a '", self.device().type(),
+              "' device type for generator but found '", kDevice, "'");
   const RandomType type = checked_type(name, self, types);
   at::assert_no_internal_overlap(self);
   const PhiloxState state = reserve_philox(generator, self.get_device());

@@ -5,32 +5,42 @@ code. Each raises when it is used; graphs for other devices never come here, and
 the backends "eager" and "aot_eager" work, because they generate nothing.
 """
 
+from torch._inductor.codegen.common import DeviceOpOverrides, register_device_op_overrides
+
 MESSAGE = (
     "torch.compile is not supported on xpu_lite yet. Call the model without "
     "torch.compile, or compile with backend='aot_eager'."
 )
 
 
-class _NotYet:
-    def __init__(self, *_args, **_kwargs):
+class _NotYetType(type):
+    """Whatever Inductor wants of the class first is where it hears of it."""
+
+    def __call__(cls, *_args, **_kwargs):
         raise NotImplementedError(MESSAGE)
 
-    @classmethod
-    def create(cls, *_args, **_kwargs):
+    def __getattr__(cls, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
         raise NotImplementedError(MESSAGE)
 
 
-class Scheduling(_NotYet):
+class Scheduling(metaclass=_NotYetType):
     pass
 
 
-class PythonWrapperCodegen(_NotYet):
+class PythonWrapperCodegen(metaclass=_NotYetType):
     pass
 
 
-class CppWrapperCodegen(_NotYet):
+class CppWrapperCodegen(metaclass=_NotYetType):
     pass
 
 
-class WrapperFxCodegen(_NotYet):
+class WrapperFxCodegen(metaclass=_NotYetType):
     pass
+
+
+# Inductor looks these up just before it makes the wrapper; without an entry it
+# would stop there with a bare KeyError.
+register_device_op_overrides("xpu_lite", DeviceOpOverrides())

@@ -71,11 +71,18 @@ class Stream(torch.Stream):
         return f"<torch.xpu_lite.Stream device={self.device} id={self.stream_id}>"
 
 
-class Event(torch.Event):
-    """A mark in a stream.
+class _EventType(type):
+    def __instancecheck__(cls, obj) -> bool:
+        return super().__instancecheck__(obj) or (
+            cls is Event and type(obj) is torch.Event and obj.device.type == NAME
+        )
+
+
+class Event(torch.Event, metaclass=_EventType):
+    """A mark in a stream. Gives a ``torch.Event`` of this device.
 
     Args:
-        enable_timing: lets :meth:`elapsed_time` (milliseconds) be asked for.
+        enable_timing: lets ``elapsed_time`` (milliseconds) be asked for.
         blocking: accepted for compatibility; waiting never spins.
         interprocess: not supported.
 
@@ -83,23 +90,14 @@ class Event(torch.Event):
         NotImplementedError: ``interprocess=True``.
     """
 
+    # torch.Stream and torch.Event take exact torch.Event objects and no subclass.
     def __new__(cls, enable_timing=False, blocking=False, interprocess=False, device=None):
         if interprocess:
             raise NotImplementedError(
                 "torch.xpu_lite.Event: interprocess=True is not supported; synchronize "
                 "before the tensor is sent to the other process"
             )
-        return super().__new__(
-            cls, device or NAME, enable_timing=enable_timing, blocking=blocking
-        )
-
-    def record(self, stream=None) -> None:
-        """Marks the present end of ``stream``; of the current stream by default."""
-        super().record(current_stream() if stream is None else stream)
-
-    def wait(self, stream=None) -> None:
-        """Later work of ``stream`` (default: current) waits for the mark."""
-        super().wait(current_stream() if stream is None else stream)
+        return torch.Event(device or NAME, enable_timing=enable_timing, blocking=blocking)
 
 
 def _wrap(index: int, stream_id: int) -> Stream:
