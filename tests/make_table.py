@@ -26,6 +26,7 @@ COUNTED = tuple(WORDS)
 KINDS = {
     "forward": "result, dtype, shape, strides and device",
     "strided": "the same with non-contiguous inputs",
+    "queued": "result on a stream of its own",
     "backward": "gradients",
     "out": "`out=` variants",
     "inplace": "in-place variants",

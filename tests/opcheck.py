@@ -1,10 +1,11 @@
 """Checks of one entry of torch's operator database: the device against the CPU.
 
 Each check takes (op, dtype, limit) and returns (status, samples): "pass", "cpu-fails" when the
-CPU itself passes no sample, or "n/a" when there is no illegal input to check. A difference is raised as
-`outcome.Mismatch`.
+CPU itself passes no sample, or "n/a" when there is nothing of the kind to check. A difference is
+raised as `outcome.Mismatch`.
 """
 
+import contextlib
 import os
 from itertools import islice
 
@@ -18,7 +19,7 @@ from twin import DEVICE, place_call, twin
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int64": torch.int64,
           "bool": torch.bool}
-QUEUED = os.environ.get("XL_TEST_STREAM") == "1"  # see sweep.py
+QUEUED = False  # True while the current stream has a worker of its own
 OPS = {op.full_name: op for op in database.op_db}
 
 
@@ -135,6 +136,27 @@ def check_strided(op, dtype, limit):
     if op.name.startswith("sparse."):
         return "n/a", 0
     return check_forward(op, dtype, limit, prepare=lambda sample: sample.noncontiguous())
+
+
+def check_queued(op, dtype, limit):
+    """Forward on a stream with a worker of its own: through the queue."""
+    with side_stream():
+        return check_forward(op, dtype, limit)
+
+
+@contextlib.contextmanager
+def side_stream():
+    global QUEUED
+    module = getattr(torch, DEVICE)
+    if DEVICE == "cpu" or QUEUED:
+        yield
+        return
+    QUEUED = True
+    try:
+        with module.stream(module.Stream()):
+            yield
+    finally:
+        QUEUED = False
 
 
 def check_backward(op, dtype, limit):
@@ -298,7 +320,7 @@ def refuse(op, sample):
 
 
 CHECKS = {"forward": check_forward, "strided": check_strided, "backward": check_backward,
-          "out": check_out, "inplace": check_inplace, "errors": check_errors}
+          "queued": check_queued, "out": check_out, "inplace": check_inplace, "errors": check_errors}
 
 
 def applies(full_name, kind):
@@ -308,7 +330,7 @@ def applies(full_name, kind):
             "inplace": op.get_inplace() is not None}.get(kind, True)
 
 
-def tasks_of(full_name, kinds=tuple(CHECKS), dtypes=tuple(DTYPES)):
+def tasks_of(full_name, kinds, dtypes=tuple(DTYPES)):
     """(op, dtype, kind) names to check for one op."""
     for kind in kinds:
         if not applies(full_name, kind):
@@ -325,11 +347,13 @@ def tasks_of(full_name, kinds=tuple(CHECKS), dtypes=tuple(DTYPES)):
 def check(full_name, dtype, kind, limit):
     """Runs one task; gives (status, message, samples)."""
     op = OPS[full_name]
-    real = DTYPES.get(dtype)
+    real = None if dtype == "any" else getattr(torch, dtype)
     if real is not None and real not in op.supported_dtypes("cpu"):
         return "cpu-fails", "dtype not supported on the CPU", 0
+    all_queued = os.environ.get("XL_TEST_STREAM") == "1"  # sweep.py --side-stream
     try:
-        status, count = CHECKS[kind](op, real, limit)
+        with side_stream() if all_queued else contextlib.nullcontext():
+            status, count = CHECKS[kind](op, real, limit)
         return status, "", count
     except Mismatch as error:
         return "fail", str(error), 0

@@ -39,8 +39,6 @@ def worker_main(results_fd):
     from twin import DEVICE
 
     module = getattr(torch, DEVICE, None)
-    if os.environ.get("XL_TEST_STREAM") == "1":
-        module.set_stream(module.Stream())  # every operator goes through a queue
     count = getattr(module, "fallbacks", dict)
     with os.fdopen(results_fd, "w") as results:
         print("ready", file=results, flush=True)
@@ -203,7 +201,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ops", help="comma list of names in the database (default: all)")
     parser.add_argument("--match", help="only operators whose name has this part")
-    parser.add_argument("--kinds", default="forward,strided,backward,out,inplace,errors")
+    parser.add_argument("--kinds", default="forward,strided,queued,backward,out,inplace,errors")
     parser.add_argument("--dtypes", default="float32,bfloat16,int64,bool")
     parser.add_argument("--samples", default="4", help="samples for each task, or all")
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th operator from i")

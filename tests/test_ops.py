@@ -15,10 +15,10 @@ import sweep
 from declared import OPERATORS, operator_reason
 
 FULL = os.environ.get("XL_SWEEP") == "full"
-KINDS = ("forward", "backward", "out", "inplace", "errors") + (("strided",) if FULL else ())
+KINDS = ("forward", "queued", "backward", "out", "inplace", "errors") + (("strided",) if FULL else ())
 DTYPES = tuple(opcheck.DTYPES)
-# A short run checks out= and in-place variants in one dtype.
-SHORT_DTYPES = {"out": ("float32",), "inplace": ("float32",)}
+# A short run checks these in one dtype.
+SHORT_DTYPES = {"out": ("float32",), "inplace": ("float32",), "queued": ("float32",)}
 LIMIT = None if FULL else 3
 BAD = ("fail", "crash", "hang")
 
