@@ -2,7 +2,7 @@
 
 Reads torch's native_functions.yaml (installed with torch, in torchgen) and the
 registration files of our own operators, and writes C++ files that register
-`Route2<at::_ops::NAME, FLAGS>::call` for PrivateUse1. Work is in core/route2.h;
+`Route2<at::_ops::NAME, FLAGS>` for PrivateUse1. Work is in core/route2.h;
 this program only makes the list, so a new torch brings its new operators in by
 itself.
 
@@ -102,8 +102,6 @@ def operators(sources):
 
 HEADER = """// Made by backend/aten/codegen/generate_route2.py. Do not edit.
 
-#include <torch/library.h>
-
 {includes}
 
 #include "backend/aten/core/route2.h"
@@ -111,9 +109,10 @@ HEADER = """// Made by backend/aten/codegen/generate_route2.py. Do not edit.
 namespace xpu_lite::aten {{
 namespace {{
 
-TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {{
+const bool registered = [] {{
 {lines}
-}}
+  return true;
+}}();
 
 }} // namespace
 }} // namespace xpu_lite::aten
@@ -132,8 +131,7 @@ def main():
         # By name, so that a new operator changes one file.
         part = [e for e in entries if zlib.crc32(e[0].encode()) % args.shards == shard]
         lines = "\n".join(
-            f'  m.impl("{name}", TORCH_FN((Route2<at::_ops::{struct}, {flags}>::call)));'
-            for name, struct, _, flags in part
+            f"  register_route2<at::_ops::{struct}, {flags}>();" for _, struct, _, flags in part
         )
         bases = sorted({header for _, _, header, _ in part})
         includes = "\n".join(f"#include <ATen/ops/{b}_ops.h>" for b in bases)

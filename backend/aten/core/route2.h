@@ -15,6 +15,7 @@
 #include <ATen/core/IListRef.h>
 #include <ATen/core/List.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/Device.h>
 
 #include "backend/aten/core/alias.h"
@@ -250,5 +251,18 @@ struct Route2<Op, flags, Ret(Args...)> {
         holders);
   }
 };
+
+// Registers the kernel for PrivateUse1. Straight at the dispatcher: TORCH_LIBRARY
+// would infer and compare a schema for each of a thousand operators, at every
+// `import torch`; these take theirs from torch's own declaration.
+template <class Op, int flags>
+void register_route2() {
+  using Kernel = Route2<Op, flags>;
+  static auto& handle = *new c10::RegistrationHandleRAII(c10::Dispatcher::singleton().registerImpl(
+      c10::OperatorName(Op::name, Op::overload_name), c10::DispatchKey::PrivateUse1,
+      c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN((&Kernel::call))), std::nullopt,
+      nullptr, "xpu_lite route 2"));
+  (void)handle;
+}
 
 } // namespace xpu_lite::aten
