@@ -298,3 +298,14 @@ except RuntimeError as error:
     out = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True,
                          text=True, env={**os.environ, "XPU_LITE_DEVICES": "host:2"}, check=True)
     assert out.stdout.splitlines() == ["{'xpu_lite:1'} xpu_lite:0", "True"]
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
+def test_reduced_product_backward(reduce):
+    gradients = []
+    for where in ("cpu", "xpu_lite"):
+        x = torch.eye(3).to_sparse_csr().to(where).requires_grad_()
+        y = torch.arange(12.0).view(3, 4).to(where).requires_grad_()
+        torch.sparse.mm(x, y, reduce).sum().backward()
+        gradients.append((x.grad.values().cpu(), y.grad.cpu()))
+    torch.testing.assert_close(gradients[1], gradients[0])

@@ -69,30 +69,41 @@ class AliasImpl final : public c10::TensorImpl {
         (source->key_set() & kCarriedKeys);
     if (shared) {
       storage_ = *shared;
-      return;
+    } else {
+      source_ = source->unsafe_storage().unsafeGetStorageImpl();
+      borrow();
+      own_.unsafeGetStorageImpl()->set_resizable(source_->resizable());
     }
-    c10::StorageImpl* from = source->unsafe_storage().unsafeGetStorageImpl();
-    c10::StorageImpl* to = own_.unsafeGetStorageImpl();
-    source_ = from;
-    data_ = from->_mutable_data_ptr_no_checks().get();
-    to->set_data_ptr_noswap(c10::DataPtr(data_, from, &borrowed, kCpu));
-    nbytes_ = from->nbytes();
-    to->set_nbytes(nbytes_);
-    to->set_resizable(from->resizable());
+    bound_ = storage_.unsafeGetStorageImpl();
+  }
+
+  // Takes the memory that the source has now.
+  void borrow() {
+    c10::StorageImpl* own = own_.unsafeGetStorageImpl();
+    data_ = source_->_mutable_data_ptr_no_checks().get();
+    own->set_data_ptr_noswap(c10::DataPtr(data_, source_, &borrowed, kCpu));
+    nbytes_ = source_->nbytes();
+    own->set_nbytes(nbytes_);
   }
 
   bool owns_storage() const {
     return storage_.unsafeGetStorageImpl() == own_.unsafeGetStorageImpl();
   }
+  // The device storage that this alias borrows; null if it shares another alias's.
   c10::StorageImpl* source() const { return source_; }
+  const c10::StorageImpl* own() const { return own_.unsafeGetStorageImpl(); }
+
+  // The kernel gave the tensor another storage (set_).
+  bool storage_replaced() const { return storage_.unsafeGetStorageImpl() != bound_; }
 
   // The kernel replaced the memory of the storage.
   bool storage_resized() const {
-    const c10::StorageImpl* own = own_.unsafeGetStorageImpl();
-    return own->data_ptr().get() != data_ || own->nbytes() != nbytes_;
+    if (source_ == nullptr) return false;
+    return own()->data_ptr().get() != data_ || own()->nbytes() != nbytes_;
   }
-  void move_resized_memory_to(c10::StorageImpl* target, c10::Device device) {
+  void move_resized_memory(c10::Device device) {
     c10::StorageImpl* own = own_.unsafeGetStorageImpl();
+    c10::StorageImpl* target = source_;
     if (own->data_ptr().get_deleter() != &borrowed) {
       c10::DataPtr memory = std::move(own->_mutable_data_ptr_no_checks());
       memory.unsafe_set_device(device);
@@ -106,19 +117,19 @@ class AliasImpl final : public c10::TensorImpl {
 
   // Ready for the pool? Nobody else holds the alias or its storage.
   bool unused(const at::Tensor& handle) const {
-    return handle.use_count() == 1 && (!owns_storage() || own_.use_count() == 2);
+    return handle.use_count() == 1 && own_.use_count() == (owns_storage() ? 2 : 1);
   }
   void unbind() {
-    if (owns_storage()) {
+    if (C10_UNLIKELY(!owns_storage())) storage_ = own_;
+    if (C10_LIKELY(source_ != nullptr)) {
       own_.unsafeGetStorageImpl()->set_data_ptr_noswap(c10::DataPtr(nullptr, kCpu));
       source_ = nullptr;
-    } else {
-      storage_ = own_;
     }
   }
-  // Somebody kept it: own the memory from now on.
+  // Somebody kept it: own the memory from now on. Memory that a kernel put there
+  // before it failed is owned already.
   void become_owner() {
-    if (!owns_storage() || source_ == nullptr) return;
+    if (source_ == nullptr || own()->data_ptr().get_deleter() != &borrowed) return;
     c10::raw::intrusive_ptr::incref(source_);
     own_.unsafeGetStorageImpl()->set_data_ptr_noswap(
         c10::DataPtr(data_, source_, &release_owner, kCpu));
@@ -127,6 +138,7 @@ class AliasImpl final : public c10::TensorImpl {
  private:
   c10::Storage own_; // the same as storage_, unless a frame shares another's
   c10::StorageImpl* source_ = nullptr;
+  const c10::StorageImpl* bound_ = nullptr; // what storage_ was when bound
   void* data_ = nullptr;
   size_t nbytes_ = 0;
 };
@@ -154,6 +166,25 @@ at::Tensor take_alias() {
   return alias;
 }
 
+// A device tensor with a copy of the whole storage of a CPU tensor, so that sizes,
+// strides and offset hold as they are.
+at::Tensor copy_to_device(const at::Tensor& cpu, int device_index) {
+  const c10::Device device(kDevice, static_cast<c10::DeviceIndex>(device_index));
+  const c10::TensorImpl* impl = cpu.unsafeGetTensorImpl();
+  const c10::StorageImpl* storage = impl->unsafe_storage().unsafeGetStorageImpl();
+  const size_t bytes = storage->nbytes();
+  c10::DataPtr mine = allocate_on(device_index, current_stream(device_index), bytes, device);
+  if (bytes != 0 && storage->data()) std::memcpy(mine.get(), storage->data(), bytes);
+  at::Tensor copy = at::detail::make_tensor<c10::TensorImpl>(
+      c10::Storage(c10::make_intrusive<c10::StorageImpl>(
+          c10::StorageImpl::use_byte_size_t(), bytes, std::move(mine), device_allocator(), true)),
+      kDeviceInference, impl->dtype());
+  c10::TensorImpl* to = copy.unsafeGetTensorImpl();
+  to->set_sizes_and_strides(impl->sizes(), impl->strides(), impl->storage_offset());
+  to->*Fields::key_set = to->key_set() | (impl->key_set() & kCarriedKeys);
+  return copy;
+}
+
 AliasImpl* impl_of(const at::Tensor& alias) {
   return static_cast<AliasImpl*>(alias.unsafeGetTensorImpl());
 }
@@ -178,7 +209,7 @@ int AliasFrame::add(const at::Tensor& tensor, bool written) {
     return place;
   }
   c10::StorageImpl* storage = source->unsafe_storage().unsafeGetStorageImpl();
-  if (C10_UNLIKELY(written)) storage->mutable_data_ptr(); // a shared copy-on-write becomes real
+  if (C10_UNLIKELY(written)) own_copy_on_write(storage);
   const c10::Storage* shared = nullptr;
   for (int i = 0; i < place; ++i) {
     Entry& entry = entries_[i];
@@ -197,6 +228,16 @@ int AliasFrame::add(const at::Tensor& tensor, bool written) {
   return place;
 }
 
+// What is written must not be a copy-on-write shared with others. Aliases that were
+// made before this was known follow to the new memory.
+void AliasFrame::own_copy_on_write(c10::StorageImpl* storage) {
+  const void* before = storage->_mutable_data_ptr_no_checks().get();
+  if (C10_LIKELY(storage->mutable_data_ptr().get() == before)) return;
+  for (Entry& entry : entries_) {
+    if (entry.pooled && entry.pooled->source() == storage) entry.pooled->borrow();
+  }
+}
+
 void AliasFrame::wrong_device(const at::Tensor& tensor) const {
   const auto seen = device_ < 0 ? std::string("xpu_lite")
                                 : c10::Device(kDevice, static_cast<c10::DeviceIndex>(device_)).str();
@@ -206,19 +247,39 @@ void AliasFrame::wrong_device(const at::Tensor& tensor) const {
 }
 
 void AliasFrame::write_back() {
+  // Before the sizes, and for all: an argument that is only read may be the one
+  // whose alias stands for the storage of one that is written.
+  for (Entry& entry : entries_) {
+    if (C10_UNLIKELY(entry.pooled && entry.pooled->storage_resized())) {
+      entry.pooled->move_resized_memory(entry.original->device());
+    }
+  }
   for (Entry& entry : entries_) {
     if (!entry.written || !entry.pooled) continue;
     const c10::TensorImpl* from = entry.alias.unsafeGetTensorImpl();
     c10::TensorImpl* to = entry.original->unsafeGetTensorImpl();
-    AliasImpl* alias = entry.pooled;
-    if (C10_UNLIKELY(alias->owns_storage() && alias->storage_resized())) {
-      alias->move_resized_memory_to(to->unsafe_storage().unsafeGetStorageImpl(), to->device());
+    if (C10_UNLIKELY(entry.pooled->storage_replaced())) {
+      to->set_storage_keep_dtype(device_storage(entry.alias));
     }
     if (C10_UNLIKELY(from->sizes() != to->sizes() || from->strides() != to->strides() ||
                      from->storage_offset() != to->storage_offset())) {
       to->set_sizes_and_strides(from->sizes(), from->strides(), from->storage_offset());
     }
   }
+}
+
+// The device's storage for that of a CPU tensor which a kernel gave to an alias.
+c10::Storage AliasFrame::device_storage(const at::Tensor& cpu) const {
+  c10::TensorImpl* impl = cpu.unsafeGetTensorImpl();
+  for (const Entry& entry : entries_) {
+    if (entry.pooled && entry.pooled->source() &&
+        entry.pooled->own() == impl->unsafe_storage().unsafeGetStorageImpl()) {
+      return entry.original->storage();
+    }
+  }
+  at::Tensor other(impl->shallow_copy_and_detach(c10::VariableVersion(0),
+                                                 /*allow_tensor_metadata_change=*/true));
+  return to_device_tensor(std::move(other), device_).storage();
 }
 
 const at::Tensor& AliasFrame::argument(const at::Tensor& returned) const {
@@ -246,6 +307,11 @@ at::Tensor AliasFrame::result(at::Tensor cpu_result) {
       retag(impl, device);
       return cpu_result;
     }
+  }
+  // Something else holds it (a kernel written in Python, its cache): that one stays
+  // a CPU tensor.
+  if (C10_UNLIKELY(cpu_result.use_count() > 1 && is_plain_dense(cpu_result))) {
+    return copy_to_device(cpu_result, device_);
   }
   return to_device_tensor(std::move(cpu_result), device_);
 }
@@ -301,19 +367,7 @@ at::Tensor to_device_tensor(at::Tensor cpu, int device_index) {
       return cpu;
     }
   }
-  // Made elsewhere (a constant of torch, another thread): copy its whole storage,
-  // so that sizes, strides and offset hold as they are.
-  const size_t bytes = storage->nbytes();
-  c10::DataPtr mine = allocate_on(device_index, current_stream(device_index), bytes, device);
-  if (bytes != 0 && storage->data()) std::memcpy(mine.get(), storage->data(), bytes);
-  at::Tensor copy = at::detail::make_tensor<c10::TensorImpl>(
-      c10::Storage(c10::make_intrusive<c10::StorageImpl>(
-          c10::StorageImpl::use_byte_size_t(), bytes, std::move(mine), device_allocator(), true)),
-      kDeviceInference, impl->dtype());
-  c10::TensorImpl* to = copy.unsafeGetTensorImpl();
-  to->set_sizes_and_strides(impl->sizes(), impl->strides(), impl->storage_offset());
-  to->*Fields::key_set = to->key_set() | (impl->key_set() & kCarriedKeys);
-  return copy;
+  return copy_to_device(cpu, device_index); // a constant of torch, or of another thread
 }
 
 at::Tensor device_tensor_from_cpu(const at::Tensor& cpu, int device_index) {

@@ -87,6 +87,8 @@ class AliasFrame {
     bool written;
   };
   [[noreturn]] void wrong_device(const at::Tensor& tensor) const;
+  void own_copy_on_write(c10::StorageImpl* storage);
+  c10::Storage device_storage(const at::Tensor& cpu) const;
   const char* op_;
   int device_ = -1;
   bool any_cpu_ = false;

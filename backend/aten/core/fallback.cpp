@@ -11,6 +11,7 @@
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/errors.h"
 #include "backend/aten/core/route2.h"
+#include "backend/aten/core/routes.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/options.h"
 
@@ -80,6 +81,20 @@ bool is_alias(const c10::Argument& result) {
 }
 
 } // namespace
+
+// A value of the option that cannot be parsed is reported by who asks for a device.
+bool print_routes = [] {
+  try {
+    return options().print_routes;
+  } catch (const Error&) {
+    return false;
+  }
+}();
+
+void set_print_routes(bool on) {
+  options().print_routes = on;
+  print_routes = on;
+}
 
 std::vector<std::pair<std::string, int64_t>> fallback_counts() {
   Counter& c = counter();
@@ -181,8 +196,10 @@ void run_boxed_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
                                ? frame.argument(value.toTensor())
                                : frame.result(std::move(value).toTensor()));
     } else if (value.isTensorList()) {
+      std::vector<at::Tensor> tensors = value.toTensorVector();
+      value = c10::IValue(); // result() takes what nobody else holds
       c10::List<at::Tensor> list;
-      for (at::Tensor& t : value.toTensorVector()) list.push_back(frame.result(std::move(t)));
+      for (at::Tensor& t : tensors) list.push_back(frame.result(std::move(t)));
       results.emplace_back(std::move(list));
     } else {
       results.push_back(std::move(value));

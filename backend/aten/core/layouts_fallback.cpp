@@ -121,6 +121,9 @@ at::Tensor Call::to_cpu(const at::Tensor& tensor, bool written) {
                 tensor.device(), "!");
   }
   at::Tensor alias = to_cpu_any_layout(tensor);
+  if (tensor.requires_grad() && op_.operator_name().name == "aten::_sparse_mm_reduce_impl") {
+    alias.set_requires_grad(true); // it keeps what its backward needs only then
+  }
   keys_ = keys_ | alias.key_set();
   entries_.push_back({tensor, alias, written});
   return alias;

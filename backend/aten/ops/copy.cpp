@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include <ATen/ExpandUtils.h>
+#include <ATen/MemoryOverlap.h>
 #include <ATen/core/CachingHostAllocator.h>
 #include <ATen/ops/copy_ops.h>
 
@@ -26,6 +28,18 @@ bool is_plain(const at::Tensor& src, const at::Tensor& dst) {
       src.is_conj() == dst.is_conj() && src.is_neg() == dst.is_neg() && !src._is_zerotensor();
 }
 
+// The CPU's copy raises for memory that is read and written at different places.
+bool overlap_partially(const at::Tensor& src, const at::Tensor& dst) {
+  return src.storage().unsafeGetStorageImpl() == dst.storage().unsafeGetStorageImpl() &&
+      at::get_overlap_status(src, dst) == at::MemOverlapStatus::Partial;
+}
+
+// Can it fail? A queued copy would tell its caller too late.
+bool sure_to_succeed(const at::Tensor& src, const at::Tensor& dst) {
+  return at::is_expandable_to(src.sizes(), dst.sizes()) && !overlap_partially(src, dst) &&
+      at::has_internal_overlap(dst) != at::MemOverlap::Yes;
+}
+
 // Below this, one core fills the memory bus about as well as OpenMP would after
 // waking its team.
 constexpr size_t kSmallCopy = 1 << 18;
@@ -36,7 +50,7 @@ void run_copy(const at::Tensor& src, const at::Tensor& dst, const Stream& stream
                   : !on_device(dst) ? "copy DtoH"
                                     : "copy DtoD",
                   stream, static_cast<int64_t>(dst.nbytes()), 'c');
-  if (plain && dst.nbytes() <= kSmallCopy) {
+  if (plain && dst.nbytes() <= kSmallCopy && !overlap_partially(src, dst)) {
     if (dst.numel() != 0 && src.const_data_ptr() != dst.const_data_ptr()) {
       std::memmove(dst.mutable_data_ptr(), src.const_data_ptr(), dst.nbytes());
     }
@@ -126,12 +140,12 @@ at::Tensor copy_from(const at::Tensor& src, const at::Tensor& dst, bool non_bloc
   }
   const bool both = on_device(src) && on_device(dst);
   const at::Tensor& host = on_device(src) ? dst : src;
-  if (both || (non_blocking && is_pinned(host.const_data_ptr()))) {
+  if ((both || (non_blocking && is_pinned(host.const_data_ptr()))) && sure_to_succeed(src, dst)) {
     if (!both) keep_pinned(host, stream);
     queue_copy(src, dst, stream);
     return dst;
   }
-  // Pageable host memory may change as soon as we return.
+  // Pageable host memory may change as soon as we return; errors are for now.
   translate([&] { stream.synchronize(); });
   run_copy(src, dst, stream);
   return dst;

@@ -108,6 +108,9 @@ at::Tensor& set_storage_strided(at::Tensor& self, at::Storage source, int64_t of
                                 at::IntArrayRef size, at::IntArrayRef stride) {
   OnDevice guard(self.device());
   at::native::checkSetStorage(self, std::move(source), offset, size, stride);
+  // Growing moves what queued work may still write.
+  Stream& stream = current_stream(self.device().index());
+  if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
   self.unsafeGetTensorImpl()->set_storage_offset(offset);
   at::OptionalIntArrayRef strides =
       stride.data() != nullptr ? at::OptionalIntArrayRef(stride) : std::nullopt;

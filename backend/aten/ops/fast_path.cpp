@@ -1,6 +1,7 @@
 #include "backend/aten/ops/fast_path.h"
 
 #include <cmath>
+#include <limits>
 
 #include <ATen/ops/add_ops.h>
 #include <ATen/ops/addmm_ops.h>
@@ -13,6 +14,7 @@
 #include <ATen/ops/sum_ops.h>
 
 #include "backend/aten/core/route2.h"
+#include "backend/aten/core/routes.h"
 #include "backend/cpu/kernels/small_gemm.h"
 #include "backend/cpu/multi_tensor.h"
 
@@ -91,6 +93,18 @@ std::optional<double> number_for(DType dtype, const Impl* t) {
   return std::nullopt;
 }
 
+// Strides of dimensions of size 1 that a contiguous tensor would not have: with an
+// operand of other sizes, torch lets them order the strides of the result.
+bool has_odd_strides(const Impl* t) {
+  const auto sizes = t->sizes(), strides = t->strides();
+  int64_t expected = 1;
+  for (int64_t i = static_cast<int64_t>(sizes.size()) - 1; i >= 0; --i) {
+    if (sizes[i] == 1 && strides[i] != expected) return true;
+    expected *= sizes[i];
+  }
+  return false;
+}
+
 Operands operands(const at::Tensor& self, const at::Tensor& other) {
   Operands o;
   o.a = self.unsafeGetTensorImpl();
@@ -106,27 +120,46 @@ Operands operands(const at::Tensor& self, const at::Tensor& other) {
              o.b->device() != o.a->device()) {
     return o;
   }
+  if (o.scalar && has_odd_strides(o.a)) return o;
   o.stream = &current_stream(o.a->device().index());
   o.ok = o.stream->runs_inline();
   return o;
 }
 
-// Puts alpha into the operator's scalar; false if it needs torch's own checks.
+// `value` as torch's sums see it: in the tensor's dtype.
+double rounded_to(DType dtype, double value) {
+  switch (dtype) {
+    case DType::Float: return static_cast<float>(value);
+    case DType::BFloat16: return static_cast<float>(c10::BFloat16(static_cast<float>(value)));
+    case DType::Half: return static_cast<float>(c10::Half(static_cast<float>(value)));
+    default: return value;
+  }
+}
+
+// Puts alpha into the operator's scalar; false if it needs torch's own checks, or
+// its own rounding: torch's half-precision sums round after every step.
 bool take_alpha(Operands& o, const at::Scalar& alpha) {
   if (!(alpha.isIntegral(false) || (alpha.isFloatingPoint() && o.dtype != DType::Int64))) {
     return false;
   }
   const double factor = alpha.toDouble();
-  constexpr double exact = 9007199254740992.0; // 2^53: every integer up to here is a double
-  if (o.dtype == DType::Int64 && (std::abs(factor) > exact || std::abs(o.value * factor) > exact)) {
+  if (factor == 1) {
+    o.value = o.scalar ? rounded_to(o.dtype, o.value) : 1;
+    return true;
+  }
+  if (o.scalar || o.dtype == DType::BFloat16 || o.dtype == DType::Half) return false;
+  if (o.dtype == DType::Float && !(std::abs(factor) <= std::numeric_limits<float>::max())) {
     return false;
   }
-  o.value = o.scalar ? o.value * factor : factor;
+  constexpr double exact = 9007199254740992.0; // 2^53: every integer up to here is a double
+  if (o.dtype == DType::Int64 && std::abs(factor) > exact) return false;
+  o.value = factor;
   return true;
 }
 
 // Without a scalar operand, `s` multiplies b; with one, it is the operand.
 bool run(const char* name, ElementwiseOp op, const Operands& o, void* out) {
+  note_route(1, name);
   KernelSpan span(name, *o.stream);
   return cpu::elementwise_parallel(op, o.dtype, out, data_of(o.a),
                                    o.scalar ? nullptr : data_of(o.b), nullptr, o.value,
@@ -260,6 +293,7 @@ at::Tensor sum(const at::Tensor& self, std::optional<at::ScalarType> dtype) {
     Stream& stream = current_stream(t->device().index());
     if (stream.runs_inline()) {
       at::Tensor out = make_dense({}, 1, t->dtype(), t->device(), stream);
+      note_route(1, "aten::sum");
       KernelSpan span("aten::sum", stream);
       *static_cast<float*>(mutable_data_of(out.unsafeGetTensorImpl())) = static_cast<float>(
           cpu::reduce_range(cpu::ReduceOp::Sum, DType::Float, data_of(t), t->numel()));
@@ -284,7 +318,9 @@ bool small_product(cpu::SmallGemm& g, const Impl* a, const Impl* b) {
   g.m = a->sizes()[0];
   g.k = a->sizes()[1];
   g.n = b->sizes()[1];
-  if (b->sizes()[0] != g.k || g.m * g.n * g.k > cpu::kSmallGemmLimit || g.m * g.n * g.k == 0) return false;
+  constexpr int64_t limit = cpu::kSmallGemmLimit; // of each: their product must not overflow
+  if (b->sizes()[0] != g.k || g.m > limit || g.n > limit || g.k > limit) return false;
+  if (g.m * g.n * g.k > limit || g.m * g.n * g.k == 0) return false;
   g.a_row = a->strides()[0];
   g.a_column = a->strides()[1];
   g.b_row = b->strides()[0];
@@ -300,6 +336,7 @@ at::Tensor run_small(const char* name, cpu::SmallGemm& g, const Impl* a, Stream&
   const int64_t sizes[2] = {g.m, g.n};
   at::Tensor out = make_dense(sizes, g.m * g.n, a->dtype(), a->device(), stream);
   g.c = static_cast<float*>(mutable_data_of(out.unsafeGetTensorImpl()));
+  note_route(1, name);
   KernelSpan span(name, stream);
   cpu::small_gemm(g);
   return out;

@@ -55,7 +55,7 @@ XPU_LITE_ELEMENTWISE(LerpScalar,
                      magnitude(s) < T(0.5) ? a + s * (b - a) : b - (b - a) * (1 - s))
 XPU_LITE_ELEMENTWISE(Abs, magnitude(a))
 XPU_LITE_ELEMENTWISE(Neg, -a)
-XPU_LITE_ELEMENTWISE(Relu, (a > T(0) || a != a) ? a : T(0))
+XPU_LITE_ELEMENTWISE(Relu, a < T(0) ? T(0) : a) // keeps NaN and -0
 XPU_LITE_ELEMENTWISE(Sign, T(a > T(0)) - T(a < T(0)))
 XPU_LITE_ELEMENTWISE(Sqrt, root(a))
 XPU_LITE_ELEMENTWISE(Rsqrt, T(1) / root(a))
