@@ -35,7 +35,6 @@ ABSENT = {
     "caching_allocator_enable": "`XPU_LITE_CACHING=0` for a whole process",
     "caching_allocator_disabled": "`XPU_LITE_CACHING=0` for a whole process",
     "CudaError": "errors are `RuntimeError`, `ValueError` or `torch.OutOfMemoryError`",
-    "OutOfMemoryError": "`torch.OutOfMemoryError`, which `torch.cuda.OutOfMemoryError` also is",
     "DeferredCudaCallError": "no call is deferred",
     "ExternalStream": "every stream is the device's own",
     "get_stream_from_external": "every stream is the device's own",
@@ -53,7 +52,6 @@ ABSENT = {
 
 # In place of a docstring, where that is not the whole story.
 NOTES = {
-    "print_routes": "Accepted, without effect so far: nothing prints the routes yet.",
 }
 
 # Names with other parameters, or the same ones and another meaning.

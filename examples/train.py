@@ -2,7 +2,7 @@
 
     python train.py                          # the machine's accelerator, else cpu
     python train.py --device cpu --amp bfloat16
-    torchrun --nproc-per-node 2 train.py     # the same file on several devices
+    torchrun --nproc-per-node 2 train.py --device cpu   # several processes
 
 The images are the 1,797 that scikit-learn ships. One in five is kept for the test.
 Leaves in --out: last.pt (a checkpoint, for --resume), metrics.jsonl (a line per

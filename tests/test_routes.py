@@ -99,3 +99,17 @@ def test_fallback_warning():
 def test_unknown_policy_is_an_error():
     with pytest.raises(ValueError, match="allow.*warn.*error"):
         torch.xpu_lite.set_fallback_policy("sometimes")
+
+
+def test_routes_are_printed():
+    """XPU_LITE_VERBOSE=routes says of each operator which route it took."""
+    from process import run
+
+    output = run(
+        "import torch\n"
+        "x = torch.ones(4, device='xpu_lite')\n"
+        "y = (x + x).cumsum(0)\n",
+        XPU_LITE_VERBOSE="routes",
+    ).stderr
+    assert "route 1 aten::add" in output
+    assert "route 2 aten::cumsum" in output

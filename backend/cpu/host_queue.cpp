@@ -33,7 +33,7 @@ struct HostQueue::State {
   int device = 0;
   std::vector<int> cores;
   std::mutex mutex;
-  std::condition_variable submitted, finished;
+  std::condition_variable submitted, finished, drained;
   std::deque<Task> tasks;
   std::atomic<int64_t> outstanding{0}; // queued and running
   std::atomic<int64_t> queued{0};      // for the worker's spin
@@ -56,6 +56,11 @@ Workers& workers() {
   return all;
 }
 std::atomic<bool> exiting{false};
+
+// Who submits more waits until half of it is done: a task owns its tensors, so a
+// program that never synchronises would fill the memory. Workers never wait here:
+// two could wait for each other.
+constexpr int64_t kMostOutstanding = 1024;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -135,15 +140,22 @@ void HostQueue::work(std::shared_ptr<State> state) {
       s.failed.store(true, std::memory_order_release);
     }
     error = nullptr;
-    if (s.outstanding.fetch_sub(1, std::memory_order_acq_rel) == 1) s.finished.notify_all();
+    const int64_t left = s.outstanding.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    if (left == 0) s.finished.notify_all();
+    if (left == kMostOutstanding / 2) s.drained.notify_all();
   }
   s.finished.notify_all();
+  s.drained.notify_all();
 }
 
 void HostQueue::submit(std::string name, std::function<void()> task) {
   if (in_bad_fork()) initialize(); // throws
   State& s = *state_;
-  std::lock_guard<std::mutex> lock(s.mutex);
+  std::unique_lock<std::mutex> lock(s.mutex);
+  if (s.outstanding.load() >= kMostOutstanding && !Stream::of_worker())
+    s.drained.wait(lock, [&] {
+      return s.outstanding.load() <= kMostOutstanding / 2 || exiting.load();
+    });
   if (exiting.load()) {
     new Task{std::move(name), std::move(task)}; // leaked, see the top of this file
     return;
@@ -165,6 +177,7 @@ void HostQueue::submit(std::string name, std::function<void()> task) {
           std::unique_lock<std::mutex> guard(state->mutex);
           state->stop = true;
           state->submitted.notify_all();
+          state->drained.notify_all();
           if (!in_bad_fork())
             state->finished.wait_until(guard, deadline, [&] { return !state->running; });
           new std::deque<Task>(std::move(state->tasks));

@@ -14,6 +14,7 @@
 
 #include "backend/runtime/block_pool.h"
 #include "backend/runtime/device.h"
+#include "backend/runtime/drain.h"
 #include "backend/runtime/error.h"
 #include "backend/runtime/pointer_map.h"
 #include "backend/runtime/event.h"
@@ -177,7 +178,9 @@ void DeviceAllocator::collect(bool wait) {
 // them may be waiting for it.
 Block* DeviceAllocator::allocate_or_throw(Arena& arena, size_t bytes) {
   const bool may_wait = Stream::of_worker() == nullptr;
-  if (may_wait && waiting_count_.load() != 0) {
+  // Queued work owns its tensors until it is done.
+  const bool waited = may_wait && wait_for_device(device_);
+  if (waited || (may_wait && waiting_count_.load() != 0)) {
     pool_.count_sync();
     collect(true);
     if (Block* block = pool_.allocate(arena, bytes)) return block;

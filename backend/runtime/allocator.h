@@ -11,10 +11,10 @@
 //     reuse on that stream needs no synchronisation, because a stream is
 //     ordered. Memory used by other streams must be announced by
 //     record_stream(); its block returns to the pool when they are past that use.
-//   * When the engine has no memory, or a limit would be exceeded: wait for
-//     recorded streams, release cached blocks that are large enough, then all
-//     cached segments, retry, and at last throw OutOfMemoryError with what was
-//     asked, allocated, reserved, free and limited.
+//   * When the engine has no memory, or a limit would be exceeded: wait for queued
+//     work, which owns memory, and for recorded streams, release cached blocks that
+//     are large enough, then all cached segments, retry, and at last throw
+//     OutOfMemoryError with what was asked, allocated, reserved, free and limited.
 //   * No callback runs and no lock of another subsystem is taken under the
 //     allocator's lock. release() may be called with the GIL held.
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "backend/runtime/device.h"
+#include "backend/runtime/drain.h"
 #include "backend/runtime/error.h"
 
 namespace xpu_lite {
@@ -264,6 +265,16 @@ void synchronize_device(int device) {
   for (Stream* s : streams) s->wait();
   for (Stream* s : streams)
     if (std::exception_ptr error = s->queue().take_error()) std::rethrow_exception(error);
+}
+
+bool wait_for_device(int device) {
+  bool any = false;
+  for (Stream* s : StreamRegistry::get().all(device)) {
+    if (s->query()) continue;
+    any = true;
+    s->wait();
+  }
+  return any;
 }
 
 void set_worker_start_hook(std::function<void(const std::vector<int>&)> hook) {

@@ -11,7 +11,7 @@ std::vector<std::string> found() { return {}; }
 
 std::unique_ptr<Engine> make_engine(const std::string& selector, int) {
   throw Error(message("XPU_LITE_DEVICES=", selector,
-                      ": the SYCL engine is not installed: pip install 'torch-xpu-lite[xpu]'"));
+                      ": this build has no SYCL engine; use XPU_LITE_DEVICES=host"));
 }
 
 } // namespace xpu_lite::xpu

@@ -18,10 +18,11 @@ def apply() -> None:
     if _dlpack_device_raises():
         _patch_dlpack_device()
     _patch_dlpack()
-    from torch_xpu_lite import _autocast, _ipc
+    from torch_xpu_lite import _autocast, _ipc, _parallel
 
     _autocast.patch()
     _ipc.register()
+    _parallel.install()
 
 
 def _dlpack_device_raises() -> bool:

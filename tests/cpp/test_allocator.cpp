@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <future>
+#include <memory>
 #include <random>
 #include <thread>
 
@@ -123,6 +124,19 @@ TEST(Allocator, OutOfMemoryWaitsForRecordedStreams) {
   const Allocation b = allocate(0, 50 * kMiB, s);
   EXPECT_NE(b.data, nullptr);
   EXPECT_EQ(memory_stats(0).num_sync_all_streams, 1);
+  release(b.context);
+}
+
+TEST(Allocator, OutOfMemoryWaitsForWorkThatOwnsMemory) {
+  setenv("XPU_LITE_MEMORY_LIMIT", "64M", 1);
+  Stream &s = default_stream(0), &side = pool_stream(0, false);
+  const Allocation a = allocate(0, 40 * kMiB, s);
+  side.launch("owner", [owned = std::shared_ptr<void>(a.context, &release)] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  });
+  const Allocation b = allocate(0, 50 * kMiB, s);
+  EXPECT_NE(b.data, nullptr);
+  EXPECT_EQ(memory_stats(0).num_ooms, 0);
   release(b.context);
 }
 

@@ -4,9 +4,11 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -99,6 +101,25 @@ TEST(Stream, DefaultQueuesBehindQueuedWork) {
   EXPECT_TRUE(ran);
   EXPECT_NE(where, std::this_thread::get_id());
   EXPECT_TRUE(s.runs_inline());
+}
+
+TEST(Stream, QueuedWorkIsBounded) {
+  Stream& s = pool_stream(0, false);
+  std::atomic<int> alive{0};
+  struct Owned {
+    std::atomic<int>& alive;
+    ~Owned() { --alive; }
+  };
+  int most = 0;
+  for (int i = 0; i < 3000; ++i) {
+    most = std::max(most, ++alive);
+    s.launch("owner", [owned = std::make_shared<Owned>(alive)] {
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    });
+  }
+  s.synchronize();
+  EXPECT_EQ(alive, 0);
+  EXPECT_LT(most, 2000);
 }
 
 TEST(Stream, KeepsOrder) {

@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "backend/aten/bindings/bindings.h"
+#include "backend/aten/core/routes.h"
 #include "backend/runtime/error.h"
 #include "backend/runtime/options.h"
 
@@ -46,7 +47,7 @@ void bind_options(py::module_& m) {
   m.def("_fallback_policy", [] { return policy_name(options().fallback); });
   m.def("_set_fallback_policy",
         [](const std::string& name) { options().fallback = policy_from(name); });
-  m.def("_set_print_routes", [](bool on) { options().print_routes = on; });
+  m.def("_set_print_routes", [](bool on) { aten::set_print_routes(on); });
 }
 
 } // namespace xpu_lite::bindings

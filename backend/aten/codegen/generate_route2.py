@@ -19,10 +19,11 @@ from torchgen.gen import parse_native_yaml
 from torchgen.model import DispatchKey
 
 # Composite operators that look at the device and take another way for a CPU:
-# sent to the CPU's way as a whole.
+# sent to the CPU's way as a whole. Not `convolution`: it only calls `_convolution`,
+# and torch.jit.trace records that call and not the outer one.
 FORCED = {
     "_convolution",
-    "convolution",
+    "conj_physical_",
     "convolution_backward",
     "mode.values",
 }
@@ -96,6 +97,8 @@ def operators(sources):
             flags.append("kView")
         if name in ANY_CPU_TENSOR:
             flags.append("kAnyCpuTensor")
+        if name in FORCED:
+            flags.append("kComposite")
         struct = function.func.name.unambiguous_name()
         yield name, struct, function.root_name, " | ".join(flags) or "kDefault"
 

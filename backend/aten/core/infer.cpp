@@ -22,8 +22,9 @@ bool meta_disagrees(const c10::OperatorHandle& op) {
       "aten::_embedding_bag", "aten::_embedding_bag_forward_only",
       "aten::_fft_c2c", "aten::_fft_c2r", "aten::_fft_r2c", "aten::_linalg_eigh",
       "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_no_training",
-      "aten::addbmm_", "aten::addr_", "aten::index_put_", "aten::_index_put_impl_",
+      "aten::addbmm_", "aten::addr", "aten::addr_", "aten::index_put_", "aten::_index_put_impl_",
       "aten::linalg_eig", "aten::logit_", "aten::native_batch_norm",
+      "aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward",
       "aten::native_layer_norm", "aten::nonzero_static",
   };
   return names.count(op.schema().name()) != 0;
@@ -46,6 +47,17 @@ at::Tensor meta_of(const at::Tensor& tensor) {
 bool is_dense(const at::Tensor& t) {
   return !t.defined() || (t.layout() == c10::kStrided && !t.is_quantized() && !t.is_nested());
 }
+
+// Meta kernels disagree with the CPU's about the strides of nothing.
+bool is_empty(const at::Tensor& t) {
+  return t.defined() && t.numel() == 0;
+}
+
+// What a meta kernel warns of, the CPU kernel will warn of.
+class NoWarnings final : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning&) override {}
+};
 
 TensorMeta describe(const at::Tensor& tensor) {
   TensorMeta meta;
@@ -74,7 +86,7 @@ std::shared_ptr<const InferredResults> ask(const c10::OperatorHandle& op,
   const size_t count = schema.arguments().size();
   torch::jit::Stack meta;
   meta.reserve(count);
-  bool dense = true;
+  bool usable = true;
   for (size_t i = 0; i < count; ++i) {
     const c10::IValue& value = torch::jit::peek(stack, i, count);
     if (value.isDevice()) {
@@ -82,12 +94,14 @@ std::shared_ptr<const InferredResults> ask(const c10::OperatorHandle& op,
       continue;
     }
     meta.push_back(map_tensors(value, [&](const at::Tensor& t) {
-      dense = dense && is_dense(t);
-      return dense ? meta_of(t) : t;
+      usable = usable && is_dense(t) && !is_empty(t);
+      return usable ? meta_of(t) : t;
     }));
   }
-  if (!dense) return nullptr;
+  if (!usable) return nullptr;
   const torch::jit::Stack arguments = meta;
+  NoWarnings quiet;
+  c10::WarningUtils::WarningHandlerGuard silence(&quiet);
   try {
     c10::impl::ExcludeDispatchKeyGuard guard(
         c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset);
@@ -199,7 +213,9 @@ constexpr size_t kMostAnswers = 8192;
 std::shared_ptr<const InferredResults> infer_results(const c10::OperatorHandle& op,
                                                      const torch::jit::Stack& stack) {
   const size_t count = op.schema().arguments().size();
-  Key key{reinterpret_cast<int64_t>(&op.schema())};
+  // Integers become the default dtype in many operators.
+  Key key{reinterpret_cast<int64_t>(&op.schema()),
+          static_cast<int64_t>(c10::typeMetaToScalarType(c10::get_default_dtype()))};
   key.reserve(64);
   for (size_t i = 0; i < count; ++i) {
     const c10::IValue& value = torch::jit::peek(stack, i, count);

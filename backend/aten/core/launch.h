@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "backend/aten/core/allocator.h"
+#include "backend/aten/core/routes.h"
 #include "backend/aten/profiler/span.h"
 #include "backend/runtime/stream.h"
 
@@ -28,6 +29,7 @@ void launch_queued(const char* name, Stream& stream, std::vector<at::Tensor> kee
 template <class Body>
 void launch(const char* name, std::initializer_list<at::Tensor> keep, Body&& body) {
   Stream& stream = stream_of(*keep.begin());
+  note_route(1, name);
   if (C10_LIKELY(stream.runs_inline())) {
     KernelSpan span(name, stream);
     body();
@@ -38,6 +40,7 @@ void launch(const char* name, std::initializer_list<at::Tensor> keep, Body&& bod
 template <class Body>
 void launch(const char* name, std::vector<at::Tensor> keep, Body&& body) {
   Stream& stream = stream_of(keep.front());
+  note_route(1, name);
   if (C10_LIKELY(stream.runs_inline())) {
     KernelSpan span(name, stream);
     body();

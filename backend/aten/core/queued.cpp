@@ -7,6 +7,7 @@
 
 #include <unordered_map>
 
+#include <ATen/MemoryOverlap.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/clone.h>
 #include <ATen/ops/copy_ops.h>
@@ -19,6 +20,7 @@
 #include "backend/aten/core/fallback.h"
 #include "backend/aten/core/infer.h"
 #include "backend/aten/core/route2.h"
+#include "backend/aten/core/routes.h"
 
 namespace xpu_lite::aten {
 
@@ -55,6 +57,35 @@ struct QueuedCall {
   std::vector<at::Tensor> outputs; // aliases of new results; undefined: an argument
 };
 
+// Does an argument that is written lie across another, or across itself? The CPU
+// kernel raises for most, and its caller should hear of it in this call.
+bool written_overlaps(const c10::FunctionSchema& schema, const torch::jit::Stack& stack) {
+  if (!schema.is_mutable()) return false;
+  const size_t count = schema.arguments().size();
+  bool overlaps = false;
+  for (size_t w = 0; w < count; ++w) {
+    const c10::IValue& written = torch::jit::peek(stack, w, count);
+    const auto* info = schema.arguments()[w].alias_info();
+    if (!info || !info->isWrite() || !written.isTensor() || !written.toTensor().defined()) continue;
+    const at::Tensor& to = written.toTensor();
+    if (!to.has_storage()) continue;
+    overlaps |= at::has_internal_overlap(to) == at::MemOverlap::Yes;
+    for (size_t i = 0; i < count; ++i) {
+      if (i == w) continue;
+      map_tensors(torch::jit::peek(stack, i, count), [&](const at::Tensor& from) {
+        if (from.defined() && from.has_storage() &&
+            from.storage().unsafeGetStorageImpl() == to.storage().unsafeGetStorageImpl()) {
+          const auto status = at::get_overlap_status(from, to);
+          overlaps |= status == at::MemOverlapStatus::Partial ||
+              status == at::MemOverlapStatus::TooHard;
+        }
+        return from;
+      });
+    }
+  }
+  return overlaps;
+}
+
 // Calls the out= overload, so that the results need no copy.
 bool run_into_outputs(QueuedCall& call) {
   for (const at::Tensor& output : call.outputs) {
@@ -62,8 +93,19 @@ bool run_into_outputs(QueuedCall& call) {
   }
   const auto variant = out_variant(call.op);
   if (!variant || !variant->hasComputedKernelForDispatchKey(c10::DispatchKey::CPU)) return false;
-  for (const at::Tensor& output : call.outputs) call.arguments.emplace_back(output);
+  std::vector<const void*> memory;
+  for (const at::Tensor& output : call.outputs) {
+    call.arguments.emplace_back(output);
+    memory.push_back(output.const_data_ptr());
+  }
   variant->redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &call.arguments);
+  // A kernel that needs another size gives the alias other memory, which the
+  // result that the caller already has would never see.
+  for (size_t i = 0; i < memory.size(); ++i) {
+    TORCH_CHECK(call.outputs[i].const_data_ptr() == memory[i], call.op.schema().name(),
+                ": its meta kernel promised another size than the CPU kernel made, ",
+                call.outputs[i].sizes());
+  }
   return true;
 }
 
@@ -92,7 +134,8 @@ void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::
   const int device = device_of_arguments(op, *stack);
   Stream& stream = current_stream(device);
 
-  const auto inferred = infer_results(op, *stack);
+  const auto inferred = written_overlaps(schema, *stack) ? nullptr : infer_results(op, *stack);
+  note_route(2, schema.name().c_str(), inferred != nullptr);
   if (!inferred) {
     translate([&] { stream.synchronize(); });
     run_boxed_on_cpu(op, stack);
@@ -160,6 +203,7 @@ void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::
 // Route 3 in stream order: what falls back waits for its own stream.
 void run_fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
   count_fallback(op);
+  note_route(3, op.schema().name().c_str());
   Stream& stream = current_stream(device_of_arguments(op, *stack));
   if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
   run_boxed_on_cpu(op, stack);
@@ -172,13 +216,14 @@ TORCH_LIBRARY_IMPL(_, PrivateUse3, m) {
   m.fallback(torch::CppFunction::makeFromBoxedFunction<&run_queued>());
 }
 
-// Composites that route 2 sends to the CPU as a whole. Their composite kernel
-// would take this key's place, and on device tensors it takes another way.
-TORCH_LIBRARY_IMPL(aten, PrivateUse3, m) {
-  for (const char* name : {"_convolution", "convolution", "convolution_backward", "mode.values"}) {
-    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&run_queued>());
-  }
+} // namespace
+
+void register_queued(const char* name, const char* overload) {
+  static auto& handles = *new std::vector<c10::RegistrationHandleRAII>;
+  handles.push_back(c10::Dispatcher::singleton().registerImpl(
+      c10::OperatorName(name, overload), kQueuedKey,
+      c10::KernelFunction::makeFromBoxedFunction<&run_queued>(), std::nullopt, nullptr,
+      "xpu_lite queued work"));
 }
 
-} // namespace
 } // namespace xpu_lite::aten

@@ -20,6 +20,7 @@
 
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/launch.h"
+#include "backend/aten/core/routes.h"
 #include "backend/runtime/device.h"
 
 namespace xpu_lite::aten {
@@ -28,7 +29,8 @@ namespace xpu_lite::aten {
 enum Route2Flags : int {
   kDefault = 0,
   kView = 1,        // only metadata: may run while work is queued
-  kAnyCpuTensor = 2 // takes CPU tensors beside device tensors (indices)
+  kAnyCpuTensor = 2, // takes CPU tensors beside device tensors (indices)
+  kComposite = 4     // a composite that looks at the device, taken as a whole
 };
 
 // Out of line: the unlikely cases of a call.
@@ -230,6 +232,7 @@ struct Route2<Op, flags, Ret(Args...)> {
       }
     }
     frame.set_device(device);
+    note_route(2, Op::name);
     OpScope scope(device, stream);
     std::conditional_t<(flags & kView) != 0, NoSpan, KernelSpan> span(Op::name, stream);
     return std::apply(
@@ -252,6 +255,11 @@ struct Route2<Op, flags, Ret(Args...)> {
   }
 };
 
+// Composites that route 2 sends to the CPU as a whole need a kernel for queued
+// work too: their composite kernel would take its place, and on device tensors
+// it takes another way than on the CPU's.
+void register_queued(const char* name, const char* overload);
+
 // Registers the kernel for PrivateUse1. Straight at the dispatcher: TORCH_LIBRARY
 // would infer and compare a schema for each of a thousand operators, at every
 // `import torch`; these take theirs from torch's own declaration.
@@ -263,6 +271,7 @@ void register_route2() {
       c10::KernelFunction::makeFromUnboxedFunction(TORCH_FN((&Kernel::call))), std::nullopt,
       nullptr, "xpu_lite route 2"));
   (void)handle;
+  if constexpr ((flags & kComposite) != 0) register_queued(Op::name, Op::overload_name);
 }
 
 } // namespace xpu_lite::aten

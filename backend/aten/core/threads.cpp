@@ -1,9 +1,11 @@
-// How torch's thread settings meet the threads of the device.
+// What the runtime's worker threads need of torch: its thread settings, and its
+// exceptions, which carry the name of the work that threw them to the user.
 
 #include <dlfcn.h>
 #include <omp.h>
 
 #include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
 
 #include "backend/runtime/stream.h"
 
@@ -24,8 +26,20 @@ void start_worker(const std::vector<int>& cores) {
   if (set_mkl_local != nullptr) set_mkl_local(threads);
 }
 
+// Adds to the exception object itself, so that its type stays.
+std::exception_ptr annotate(std::exception_ptr error, const std::string& context) {
+  try {
+    std::rethrow_exception(error);
+  } catch (c10::Error& e) {
+    e.add_context(context.substr(0, context.rfind(" failed")));
+  } catch (...) {
+  }
+  return error;
+}
+
 const bool installed = [] {
   set_worker_start_hook(start_worker);
+  set_error_annotator(annotate);
   return true;
 }();
 

@@ -31,6 +31,7 @@ from torch_xpu_lite.xpu_lite.devices import (
     supports,
     synchronize,
 )
+from torch import OutOfMemoryError
 from torch_xpu_lite.xpu_lite.fallback import (
     fallbacks,
     get_fallback_policy,
