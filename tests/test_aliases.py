@@ -172,3 +172,21 @@ def test_set_to_memory_of_another_device_is_an_error(device):
     for self, source in ((here, there), (there, here)):
         with pytest.raises(RuntimeError, match="different device"):
             self.set_(source)
+
+
+def test_queued_out_of_another_shape_warns_once(device):
+    with torch.xpu_lite.stream(torch.xpu_lite.Stream()):
+        x = torch.zeros(3, device=device)
+        outcome = observe(lambda: torch.clamp(x, 1, 2, out=torch.empty(5, device=device)))
+    assert outcome.value.tolist() == [1, 1, 1]
+    assert len([text for text in outcome.warnings if "resized" in text]) == 1
+
+
+def test_queued_addr_is_the_cpu_kernel(device):
+    torch.manual_seed(0)
+    parts = [torch.randn(shape).bfloat16() for shape in ((5, 10), (5,), (10,))]
+    with torch.xpu_lite.stream(torch.xpu_lite.Stream()):
+        assert torch.equal(torch.addr(*[p.to(device) for p in parts]).cpu(), torch.addr(*parts))
+        with pytest.raises(RuntimeError, match="2D tensor expected"):
+            torch.zeros((), device=device).addr_(torch.ones(2, device=device),
+                                                 torch.ones(2, device=device))

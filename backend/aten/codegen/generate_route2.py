@@ -97,7 +97,9 @@ def operators(sources):
             flags.append("kView")
         if name in ANY_CPU_TENSOR:
             flags.append("kAnyCpuTensor")
-        if name in FORCED:
+        composite = (function.has_composite_explicit_autograd_kernel
+                     or function.has_composite_implicit_autograd_kernel)
+        if name in FORCED or composite:
             flags.append("kComposite")
         struct = function.func.name.unambiguous_name()
         yield name, struct, function.root_name, " | ".join(flags) or "kDefault"
