@@ -57,6 +57,18 @@ def test_training_follows_the_cpu(name, options):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.skipif(DEVICE == "cpu", reason="the CPU has no streams")
+@pytest.mark.parametrize("options", [{}, {"fused": True}], ids=["default", "fused"])
+@pytest.mark.parametrize("name", list(SMALL))
+def test_training_on_a_side_stream(name, options):
+    """Every operator goes through the queue of a stream with its own worker."""
+    model, batch = SMALL[name]()
+    expected, *_ = train(model, batch, "cpu", steps=3, foreach=False)
+    with torch.xpu_lite.stream(torch.xpu_lite.Stream()):
+        losses, *_ = train(model, batch, DEVICE, steps=3, **options)
+    assert losses == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize("name", list(SMALL))
 def test_inference(name):
     model, batch = SMALL[name]()
