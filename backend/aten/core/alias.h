@@ -36,7 +36,7 @@ at::Tensor to_device_tensor(at::Tensor cpu_tensor, int device);
 at::Tensor device_tensor_from_cpu(const at::Tensor& cpu_tensor, int device);
 
 // Runs CPU kernels for `device`: the CPU allocator of this thread is replaced,
-// and dispatch stays below autograd and autocast.
+// and dispatch stays below autograd, autocast and the tracer.
 class OpScope {
  public:
   OpScope(int device, Stream& stream)
@@ -48,7 +48,8 @@ class OpScope {
 
  private:
   static constexpr c10::DispatchKeySet kExcluded =
-      c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset;
+      c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset |
+      c10::DispatchKeySet(c10::DispatchKey::Tracer);
   c10::impl::ExcludeDispatchKeyGuard guard_;
   AllocationTarget previous_;
 };

@@ -69,9 +69,26 @@ TensorMeta describe(const at::Tensor& tensor) {
   return meta;
 }
 
+std::optional<c10::OperatorHandle> functional_variant(const c10::OperatorHandle& op);
+
 std::shared_ptr<const InferredResults> ask(const c10::OperatorHandle& op,
                                            const torch::jit::Stack& stack) {
   const auto& schema = op.schema();
+  if (const auto functional = functional_variant(op)) {
+    // Not of the meta kernel of the out= overload: it may warn of a resize, which
+    // the CPU kernel will do again.
+    const size_t given = functional->schema().arguments().size();
+    const size_t all = schema.arguments().size();
+    const auto arguments = torch::jit::last(stack, all);
+    const auto results =
+        ask(*functional, torch::jit::Stack(arguments.begin(), arguments.begin() + given));
+    if (!results) return nullptr;
+    for (size_t i = given; i < all; ++i) {
+      const at::Tensor& out = arguments[i].toTensor();
+      if (!out.defined() || is_empty(out) || out.sizes() != (*results)[i - given].sizes) return nullptr;
+    }
+    return results;
+  }
   if (!op.hasComputedKernelForDispatchKey(c10::DispatchKey::Meta) || meta_disagrees(op)) {
     return nullptr;
   }
@@ -241,7 +258,8 @@ namespace {
 bool is_out_variant_of(const c10::FunctionSchema& out, const c10::FunctionSchema& functional) {
   const auto& given = functional.arguments();
   const size_t results = functional.returns().size();
-  if (out.arguments().size() != given.size() + results || out.returns().size() != results) {
+  if (results == 0 || out.arguments().size() != given.size() + results ||
+      out.returns().size() != results) {
     return false;
   }
   for (size_t i = 0; i < given.size(); ++i) {
@@ -253,38 +271,63 @@ bool is_out_variant_of(const c10::FunctionSchema& out, const c10::FunctionSchema
   }
   for (size_t i = given.size(); i < out.arguments().size(); ++i) {
     const auto* info = out.arguments()[i].alias_info();
-    if (!info || !info->isWrite()) return false;
+    if (!info || !info->isWrite() || !out.arguments()[i].type()->isSubtypeOf(*c10::TensorType::get())) {
+      return false;
+    }
   }
   return true;
+}
+
+// The first overload of the same name that `matches`, looked for once.
+class Variants {
+ public:
+  template <class Matches>
+  std::optional<c10::OperatorHandle> find(const c10::OperatorHandle& op, Matches&& matches) {
+    const auto& schema = op.schema();
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = known_.find(&schema);
+    if (found != known_.end()) return found->second;
+    std::optional<c10::OperatorHandle> variant;
+    for (const auto& name : overloads(schema.name())) {
+      const auto candidate = c10::Dispatcher::singleton().findSchema(name);
+      if (candidate && matches(candidate->schema(), schema)) {
+        variant = candidate;
+        break;
+      }
+    }
+    known_.emplace(&schema, variant);
+    return variant;
+  }
+
+ private:
+  static const std::vector<c10::OperatorName>& overloads(const std::string& name) {
+    static const auto& by_name = *[] {
+      auto* names = new std::unordered_map<std::string, std::vector<c10::OperatorName>>;
+      for (auto& each : c10::Dispatcher::singleton().getAllOpNames()) {
+        (*names)[each.name].push_back(each);
+      }
+      return names;
+    }();
+    static const std::vector<c10::OperatorName> none;
+    const auto found = by_name.find(name);
+    return found == by_name.end() ? none : found->second;
+  }
+  std::mutex mutex_;
+  std::unordered_map<const c10::FunctionSchema*, std::optional<c10::OperatorHandle>> known_;
+};
+
+std::optional<c10::OperatorHandle> functional_variant(const c10::OperatorHandle& op) {
+  static auto& variants = *new Variants;
+  return variants.find(op, [](const auto& functional, const auto& out) {
+    return is_out_variant_of(out, functional);
+  });
 }
 
 } // namespace
 
 std::optional<c10::OperatorHandle> out_variant(const c10::OperatorHandle& op) {
-  static auto& mutex = *new std::mutex;
-  static auto& known =
-      *new std::unordered_map<const c10::FunctionSchema*, std::optional<c10::OperatorHandle>>;
-  static const auto& by_name = *[] {
-    auto* names = new std::unordered_map<std::string, std::vector<c10::OperatorName>>;
-    for (auto& name : c10::Dispatcher::singleton().getAllOpNames()) {
-      (*names)[name.name].push_back(name);
-    }
-    return names;
-  }();
-  std::lock_guard<std::mutex> lock(mutex);
-  const auto& schema = op.schema();
-  const auto found = known.find(&schema);
-  if (found != known.end()) return found->second;
-  std::optional<c10::OperatorHandle> variant;
-  const auto overloads = by_name.find(schema.name());
-  if (overloads != by_name.end()) {
-    for (const auto& name : overloads->second) {
-      const auto candidate = c10::Dispatcher::singleton().findSchema(name);
-      if (candidate && is_out_variant_of(candidate->schema(), schema)) variant = candidate;
-    }
-  }
-  known.emplace(&schema, variant);
-  return variant;
+  static auto& variants = *new Variants;
+  return variants.find(op, is_out_variant_of);
 }
 
 } // namespace xpu_lite::aten
