@@ -47,8 +47,14 @@ void launch_queued(const char* name, Stream& stream, std::vector<at::Tensor> kee
 
 namespace {
 
-bool is_wrapped_number(const at::Tensor& t) {
-  return t.unsafeGetTensorImpl()->is_wrapped_number();
+// A CPU scalar for the worker: the caller may change its own, and a meta kernel in
+// Python may have given it a Python object, which the worker must not drop.
+at::Tensor number_of_its_own(const at::Tensor& t) {
+  at::Tensor copy = t.detach().clone();
+  if (t.unsafeGetTensorImpl()->is_wrapped_number()) {
+    copy.unsafeGetTensorImpl()->set_wrapped_number(true);
+  }
+  return copy;
 }
 
 struct QueuedCall {
@@ -154,7 +160,7 @@ void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::
       }
       call->arguments.push_back(map_tensors(value, [&](const at::Tensor& t) {
         if (!t.defined()) return t;
-        if (t.device().is_cpu()) return is_wrapped_number(t) ? t : t.detach().clone();
+        if (t.device().is_cpu()) return number_of_its_own(t);
         TORCH_CHECK(t.device() == where, schema.name(),
                     ": Expected all tensors to be on the same device, but found at least two devices, ",
                     where, " and ", t.device(), "!");
