@@ -72,15 +72,19 @@ def test_statistics_have_the_names_of_torch_cuda():
 
 
 def test_pools_add_up():
+    before = xl.memory_stats()
     keep = [torch.empty(n, device="xpu_lite") for n in (10, 1000, MIB)]
     stats = xl.memory_stats()
     for metric in ("allocation", "allocated_bytes", "reserved_bytes", "active_bytes"):
         for field in ("current", "allocated", "freed"):
             parts = sum(stats[f"{metric}.{p}_pool.{field}"] for p in ("small", "large"))
             assert parts == stats[f"{metric}.all.{field}"], (metric, field)
-        assert stats[f"{metric}.all.current"] == (
-            stats[f"{metric}.all.allocated"] - stats[f"{metric}.all.freed"]
+        # Since `before`: another test may have reset the accumulated numbers.
+        current, allocated, freed = (
+            stats[f"{metric}.all.{field}"] - before[f"{metric}.all.{field}"]
+            for field in ("current", "allocated", "freed")
         )
+        assert current == allocated - freed, metric
     assert stats["requested_bytes.all.current"] <= stats["allocated_bytes.all.current"]
     del keep
 

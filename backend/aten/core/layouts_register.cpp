@@ -34,6 +34,7 @@
 
 #include "backend/aten/core/allocator.h"
 #include "backend/aten/core/layouts.h"
+#include "backend/aten/ops/factory.h"
 
 namespace xpu_lite::aten {
 namespace {
@@ -158,6 +159,8 @@ TORCH_LIBRARY_IMPL(aten, QuantizedPrivateUse1, m) {
   m.impl("q_scale", TORCH_FN(at::native::q_scale_quant));
   m.impl("q_zero_point", TORCH_FN(at::native::q_zero_point_quant));
   m.impl("qscheme", TORCH_FN(at::native::qscheme_quant));
+  // torch.load gives a tensor its storage, which an alias must not do.
+  m.impl("set_.source_Storage_storage_offset", TORCH_FN(set_storage_strided));
 }
 
 TORCH_LIBRARY_IMPL(aten, NestedTensorPrivateUse1, m) {
