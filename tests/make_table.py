@@ -67,19 +67,31 @@ def summary_table(records):
 
 
 def operator_table(records):
+    """A row for each operator, a column for each kind of check."""
     kinds = [k for k in KINDS if any(key[2] == k for key in records)]
-    columns = [(k, d) for k in kinds
-               for d in (DTYPES if any(key[1:] == ("int64", k) for key in records)
-                         else (["any"] if k == "errors" else ["float32"]))]
-    lines = ["| operator | " + " | ".join(f"{k} {d}" if d != "any" else k for k, d in columns)
-             + " |", "|---|" + "---|" * len(columns)]
-    for op in dict.fromkeys(key[0] for key in records):
-        cells = []
-        for kind, dtype in columns:
-            record = records.get((op, dtype, kind))
-            cells.append(WORDS.get(record["status"], "-") if record else "-")
-        lines.append(f"| `{op}` | " + " | ".join(cells) + " |")
+    by_op = defaultdict(lambda: defaultdict(dict))
+    for (op, dtype, kind), record in records.items():
+        if record["status"] in COUNTED:
+            by_op[op][kind][dtype] = record["status"]
+        else:
+            by_op[op]
+    lines = ["| operator | dtypes | " + " | ".join(kinds) + " |", "|---|" + "---|" * (len(kinds) + 1)]
+    for op, checked in by_op.items():
+        dtypes = [d for d in DTYPES if any(d in found for found in checked.values())]
+        cells = [cell(checked[kind]) for kind in kinds]
+        lines.append(f"| `{op}` | {', '.join(dtypes) or '-'} | " + " | ".join(cells) + " |")
     return lines
+
+
+def cell(found):
+    """One word; with the dtypes that it is about where another dtype works."""
+    words = defaultdict(list)
+    for dtype, status in found.items():
+        words[WORDS[status]].append(dtype)
+    if len(words) <= 1:
+        return next(iter(words), "-")
+    words.pop("works", None)
+    return "; ".join(f"{word}: {', '.join(dtypes)}" for word, dtypes in words.items())
 
 
 def problem_list(records):
@@ -114,7 +126,7 @@ def support_page(records):
                ", ".join(f"`{name}`" for name in sorted(used)) or "None.", ""]
     return "\n".join([*header, "## Every operator", "",
                       "`works`, `differs`, `crashes`, `hangs`, or `-` where the CPU has nothing "
-                      "to compare with.", "", *operator_table(records), ""])
+                      "to compare with. `dtypes`: those that the CPU has.", "", *operator_table(records), ""])
 
 
 def replace_marked(text, body):

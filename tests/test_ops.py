@@ -33,7 +33,7 @@ def results(request, tmp_path_factory):
     """{(op, kind): records} of every test selected in this session."""
     wanted = [(item.callspec.params["op"], item.callspec.params["kind"])
               for item in request.session.items
-              if item.module is request.module and item.originalname == "test_operator"]
+              if getattr(item, "function", None) is test_operator]
     root = tmp_path_factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):  # one sweep for all of pytest's workers
         root = root.parent
