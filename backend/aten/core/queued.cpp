@@ -102,14 +102,22 @@ bool run_into_outputs(QueuedCall& call) {
   const auto variant = out_variant(call.op);
   if (!variant || !variant->hasComputedKernelForDispatchKey(c10::DispatchKey::CPU)) return false;
   torch::jit::Stack arguments = call.arguments;
+  std::vector<std::pair<std::vector<int64_t>, std::vector<int64_t>>> promised;
   for (const at::Tensor& output : call.outputs) {
+    promised.emplace_back(output.sizes().vec(), output.strides().vec());
     output.storage().unsafeGetStorageImpl()->set_resizable(false);
     arguments.emplace_back(output);
   }
   try {
     variant->redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), &arguments);
   } catch (const c10::Error&) {
-    return false; // the functional kernel raises it again if it was something else
+    // The functional kernel raises it again if it was something else. What the
+    // failed resize left is the sizes that it tried.
+    for (size_t i = 0; i < promised.size(); ++i) {
+      call.outputs[i].unsafeGetTensorImpl()->set_sizes_and_strides(promised[i].first,
+                                                                   promised[i].second);
+    }
+    return false;
   }
   return true;
 }
