@@ -46,6 +46,8 @@ class Twinner:
         return value
 
     def _tensor(self, value):
+        if value.device.type != "cpu":
+            return value  # a meta tensor of an illegal input
         with torch.no_grad():
             twin = self._strided(value.detach()) if self._plain(value) else self._other(value)
         if isinstance(value, torch.nn.Parameter):
@@ -55,8 +57,7 @@ class Twinner:
     @staticmethod
     def _plain(value):
         return (type(value) in (torch.Tensor, torch.nn.Parameter)
-                and value.layout == torch.strided and not value.is_quantized
-                and value.device.type != "meta")
+                and value.layout == torch.strided and not value.is_quantized)
 
     def _other(self, value):
         """Sparse, quantized and subclass tensors: moved by torch itself."""
