@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/mul.h>
 #include <c10/util/accumulate.h>
 
 #include "backend/aten/core/launch.h"
@@ -261,7 +262,9 @@ std::tuple<Tensor, Tensor> fused_rms_norm(const Tensor& input_, at::IntArrayRef 
     statistic_shape[d] = 1;
   }
   const bool wide = input.scalar_type() == at::kDouble;
-  Tensor out = at::empty(input.sizes(), input.options());
+  // The CPU multiplies by the weight, which decides the strides of an empty result.
+  Tensor out = input.numel() == 0 && given(weight_) ? at::mul(input, weight)
+                                                    : at::empty(input.sizes(), input.options());
   Tensor rstd = at::empty(statistic_shape, input.options().dtype(statistic_type(input)));
   const double tiny = wide ? std::numeric_limits<double>::epsilon()
                            : static_cast<double>(std::numeric_limits<float>::epsilon());
