@@ -23,7 +23,8 @@ bool meta_disagrees(const c10::OperatorHandle& op) {
       "aten::_fft_c2c", "aten::_fft_c2r", "aten::_fft_r2c", "aten::_linalg_eigh",
       "aten::_native_batch_norm_legit", "aten::_native_batch_norm_legit_no_training",
       "aten::addbmm_", "aten::addr", "aten::addr_", "aten::index_put_", "aten::_index_put_impl_",
-      "aten::linalg_eig", "aten::logit_", "aten::native_batch_norm",
+      "aten::linalg_eig", "aten::logit_", "aten::max_unpool2d", "aten::max_unpool3d",
+      "aten::native_batch_norm",
       "aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward",
       "aten::native_layer_norm", "aten::nonzero_static",
   };
