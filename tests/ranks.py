@@ -1,233 +1,348 @@
-"""Runs the checks of a module in several ranks: one start of processes, many checks.
+"""Ranks on this machine, for tests of what stands on several processes.
 
-A module of checks has functions ``check_...(ranks)``; a test file gives each of them a test::
+A ``Ranks`` holds processes that stay and run functions of test modules by name::
 
-    import ddp_checks
+    @pytest.fixture(scope="module")
+    def ranks():
+        with Ranks(4, init=True) as ranks:
+            yield ranks
 
-    @pytest.mark.parametrize("world", [2, 4])
-    @pytest.mark.parametrize("name", ranks.names(ddp_checks))
-    def test_ddp(request, world, name):
-        ranks.passes(request, ddp_checks, world, name)
+    def sums(me, dtype):            # runs on every rank; `me` is a Rank
+        x = torch.ones(3, dtype=dtype, device=me.device)
+        dist.all_reduce(x)
+        assert x[0] == me.size
+        return x.tolist()
 
-The first test of a world runs, in one start of that many processes, every check that this
-session has selected; the others read what came out. After a check that failed, crashed or hung
-the group is in an unknown state, so the remaining checks get new processes: a defect costs its
-own test and no other.
+    def test_sums(ranks):
+        assert ranks.run(sums, torch.float32)[0] == [4.0] * 3
 
-``XL_TEST_BACKEND=gloo`` runs the same checks on CPU tensors, to tell a defect of a check from
-one of the backend.
+The processes are forked from one that has imported torch, so a new ``Ranks`` costs
+a few hundredths of a second. After a failed or hung call they are killed, and the
+next call gets new ones.
+
+``RANKS_BACKEND=gloo RANKS_DEVICE=cpu`` runs the same tests over another backend, to
+tell a defect of a test from one of ours.
 """
 
-import atexit
+import contextlib
+import ctypes
+import dataclasses
+import datetime
+import faulthandler
+import functools
 import importlib
-import inspect
-import json
+import multiprocessing
 import os
+import pathlib
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from multiprocessing import connection
 
-BACKEND = os.environ.get("XL_TEST_BACKEND", "xpulite")
-DEVICE = "xpu_lite" if BACKEND == "xpulite" else "cpu"
-LIMIT = float(os.environ.get("XL_TEST_LIMIT", "120"))  # seconds without progress: a hang
+XPULITE = "cpu:xpulite,xpu_lite:xpulite"
+BACKEND = os.environ.get("RANKS_BACKEND", XPULITE)
+DEVICE = os.environ.get("RANKS_DEVICE", "xpu_lite")
+_GRACE = 5.0  # seconds that the other ranks get after one has failed
+_PRELOAD = ["torch", "torch.distributed", "pytest"]
 
 
-@dataclass
+class Rank:
+    """What a function on a rank gets as its first argument."""
+
+    device, backend = DEVICE, BACKEND
+
+    def __init__(self, rank: int, size: int, port: int, directory: str, prefix: str):
+        self.rank, self.size = rank, size
+        self._port, self._directory, self._prefix = port, directory, prefix
+        self._call = 0
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """A folder that this call shares with the other ranks, empty at first."""
+        path = pathlib.Path(self._directory, f"call-{self._prefix}-{self._call}")
+        path.mkdir(exist_ok=True)
+        return path
+
+    @functools.cached_property
+    def _server(self):
+        from torch.distributed import TCPStore
+
+        return TCPStore("127.0.0.1", self._port, is_master=False)
+
+    def store(self, name: str = "group"):
+        """The store called `name`, the same one on all ranks of this ``Ranks``."""
+        from torch.distributed import PrefixStore
+
+        return PrefixStore(f"{self._prefix}/{name}", self._server)
+
+    def init(self, name: str = "group", backend: str = BACKEND, timeout: float = 60, **options):
+        """`init_process_group` of all ranks; each time with a `name` of its own."""
+        import torch.distributed as dist
+
+        dist.init_process_group(
+            backend, store=self.store(name), rank=self.rank, world_size=self.size,
+            timeout=datetime.timedelta(seconds=timeout), **options,
+        )
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How a call ended on one rank; it returned if the next three are unset."""
+
+    value: object = None
+    error: str | None = None  # traceback of what was raised
+    died: int | None = None   # exit code; negative: the signal
+    hung: str | None = None   # stacks of all threads at the timeout
+    log: str = ""             # end of what the process printed, unless it returned
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None and self.died is None and self.hung is None
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"returned {self.value!r}"
+        text = self.error or (self.hung and f"hung:\n{self.hung}") or f"died: exit {self.died}"
+        return text.rstrip() + (f"\n--- printed ---\n{self.log}" if self.log else "")
+
+
 class Ranks:
-    """What a check is told: where it runs. Its default process group is ready."""
+    """`size` processes that run functions together.
 
-    rank: int
-    world: int
-    device: str
-    backend: str
-    folder: Path  # the same in all ranks, empty at the start of each check
+    Args:
+        size: how many.
+        init: each process makes the default group once, with `BACKEND`.
+        environment: variables of the processes; None unsets one. They are set before
+            anything of the device runs, but after torch is imported.
+        fresh: new interpreters instead of forks, for variables that are read while
+            torch is imported; costs 2.5 s of CPU for each rank.
+        timeout: seconds for a call that names none.
+    """
 
+    def __init__(self, size, *, init=False, environment=None, fresh=False, timeout=120.0):
+        self.size, self.timeout = size, timeout
+        self._init, self._fresh = init, fresh
+        self._environment = dict(environment or {})
+        self._processes, self._pipes = [], []
+        self._generation = 0
+        self._patient = False
+        self._directory = tempfile.mkdtemp(prefix="ranks-")
+        self._server = None
 
-def names(module):
-    """The checks of a module, in the order of its text."""
-    found = [value for name, value in vars(module).items() if name.startswith("check_")]
-    found.sort(key=lambda function: inspect.getsourcelines(function)[1])
-    return [function.__name__.removeprefix("check_") for function in found]
+    def run(self, function, *args, timeout=None, **kwargs) -> list:
+        """Calls `function(me, *args, **kwargs)` on all ranks; what each returned.
 
+        Raises:
+            AssertionError: a rank raised, died, or did not return in `timeout`
+                seconds; says so of every rank, with tracebacks or stacks.
+        """
+        outcomes = self.outcomes(function, *args, timeout=timeout, **kwargs)
+        if all(outcome.ok for outcome in outcomes):
+            return [outcome.value for outcome in outcomes]
+        import pytest
 
-_results = {}
+        skips = [o.error for o in outcomes if o.error and o.error.startswith("Skipped: ")]
+        if len(skips) == self.size:
+            pytest.skip(skips[0].removeprefix("Skipped: "))
+        report = "\n".join(f"=== rank {r}: {o}" for r, o in enumerate(outcomes))
+        raise AssertionError(f"{function.__name__} on {self.size} ranks:\n{report}")
 
+    def outcomes(self, function, *args, timeout=None, **kwargs) -> list[Outcome]:
+        """As `run`, for calls in which ranks may raise, die or hang."""
+        if not self._processes:
+            self._start()
+        job = (function.__module__, function.__qualname__, args, kwargs)
+        for pipe in self._pipes:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.send(job)
+        outcomes = self._collect(time.monotonic() + (timeout or self.timeout))
+        if not all(outcome.ok for outcome in outcomes):
+            self._stop()
+            for rank, outcome in enumerate(outcomes):
+                if not outcome.ok:
+                    outcome.log = self._tail(rank)
+        return outcomes
 
-def passes(request, module, world, name, **environment):
-    """Asserts that every one of `world` ranks passed check_<name> of `module`."""
-    import pytest
-
-    key = (module.__name__, world, tuple(sorted(environment.items())))
-    if key not in _results:
-        selected = []
-        for item in request.session.items:
-            values = getattr(getattr(item, "callspec", None), "params", {})
-            if item.function is request.function and values.get("world") == world:
-                selected.append(values["name"])
-        _results[key] = run(module.__name__, world, selected or [name], environment)
-    outcome = _results[key].get(name)
-    if outcome is None:  # selected by another function
-        outcome = run(module.__name__, world, [name], environment)[name]
-    if outcome.startswith("skip"):
-        pytest.skip(outcome.removeprefix("skip: "))
-    assert outcome == "ok", outcome
-
-
-def run(module, world, checks, environment=None, limit=LIMIT):
-    """{check: "ok" or what went wrong}, of every rank, restarting after each failure."""
-    outcomes, left = {}, list(checks)
-    while left:
-        found = _start(module, world, left, environment or {}, limit)
-        assert found, f"{module} with {world} ranks: nothing ran"
-        outcomes.update(found)
-        left = [name for name in left if name not in found]
-    return outcomes
-
-
-def _start(module, world, checks, environment, limit):
-    """One life of the processes: up to the first check that does not pass."""
-    with tempfile.TemporaryDirectory(prefix="ranks-") as folder:
-        folder = Path(folder)
-        processes = []
-        kill_all = lambda: [_kill(process) for process in processes]  # noqa: E731
-        atexit.register(kill_all)
+    @contextlib.contextmanager
+    def patient(self):
+        """Within it, a failed rank does not shorten the time of the others: for tests
+        in which the survivors of a fault have to notice it."""
+        self._patient = True
         try:
-            for rank in range(world):
-                env = {**os.environ, "OMP_NUM_THREADS": "1", **environment,
-                       "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
-                with open(folder / f"log{rank}", "wb") as log:
-                    processes.append(subprocess.Popen(
-                        [sys.executable, __file__, module, str(folder), *checks], env=env,
-                        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                        start_new_session=True))
-            return _watch(folder, processes, checks, limit)
+            yield self
         finally:
-            kill_all()
-            atexit.unregister(kill_all)
+            self._patient = False
 
+    def pids(self) -> list[int]:
+        """The processes' ids; starts them if there are none."""
+        if not self._processes:
+            self._start()
+        return [process.pid for process in self._processes]
 
-def _kill(process):
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
+    def close(self) -> None:
+        self._stop()
+        self._server = None
+        shutil.rmtree(self._directory, ignore_errors=True)
 
+    def __enter__(self):
+        return self
 
-def _progress(folder, world):
-    """Of each rank, the lines [check, state, text] that it wrote."""
-    lines = []
-    for rank in range(world):
-        path = folder / f"progress{rank}"
-        text = path.read_text() if path.exists() else ""
-        lines.append([json.loads(line) for line in text.splitlines() if line.endswith("]")])
-    return lines
+    def __exit__(self, *_):
+        self.close()
 
+    def _start(self) -> None:
+        from torch.distributed import TCPStore
 
-def _watch(folder, processes, checks, limit):
-    world = len(processes)
-    before, changed, grace = None, time.monotonic(), None
-    while True:
-        now = time.monotonic()
-        lines = _progress(folder, world)
-        if lines != before:
-            before, changed = lines, now
-        codes = [process.poll() for process in processes]
-        failed = [line for rank in lines for line in rank if line[1] not in ("start", "ok")]
-        if all(code is not None for code in codes):
-            break
-        # The other ranks of a failed check say what they saw, or are killed.
-        if (failed or any(codes)) and grace is None:
-            grace = now + 20
-        if now - changed > limit or (grace is not None and now > grace):
-            break
-        time.sleep(0.05)
-    lines = _progress(folder, world)
-    outcomes = {}
-    for name in checks:
-        states = [next(([s, t] for n, s, t in reversed(rank) if n == name), ["none", ""])
-                  for rank in lines]
-        if all(state == "ok" for state, _ in states):
-            outcomes[name] = "ok"
-        elif all(state in ("ok", "skip") for state, _ in states):
-            outcomes[name] = "skip: " + next(text for state, text in states if state == "skip")
-        elif any(state != "none" for state, _ in states) or name == checks[0]:
-            outcomes[name] = _story(folder, processes, states)
-            break
-        else:
-            break
-    if all(value == "ok" for value in outcomes.values()) and len(outcomes) == len(checks):
-        codes = [process.poll() for process in processes]
-        if any(code != 0 for code in codes):  # passed, but could not shut down
-            outcomes[checks[-1]] = "after the last check: " + _story(
-                folder, processes, [["ok", ""]] * world)
-    return outcomes
+        if self._server is None:
+            self._server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self._generation += 1
+        context = multiprocessing.get_context("spawn" if self._fresh else "forkserver")
+        if not self._fresh:
+            context.set_forkserver_preload(_PRELOAD)
+        environment = {
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self._server.port),
+            "WORLD_SIZE": str(self.size), "LOCAL_WORLD_SIZE": str(self.size),
+            "TORCHELASTIC_USE_AGENT_STORE": "True", **self._environment,
+        }
+        with _environment(environment if self._fresh else {}):
+            for rank in range(self.size):
+                ours, theirs = context.Pipe()
+                me = (rank, self.size, self._server.port, self._directory,
+                      str(self._generation))
+                process = context.Process(
+                    target=_serve, daemon=True,
+                    args=(theirs, me, environment, os.getpid(), self._init),
+                )
+                process.start()
+                theirs.close()
+                self._processes.append(process)
+                self._pipes.append(ours)
 
+    def _stop(self) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join()
+        self._processes, self._pipes = [], []
 
-def _story(folder, processes, states):
-    parts = []
-    for rank, (process, (state, text)) in enumerate(zip(processes, states)):
-        code = process.poll()
-        if code is None:
-            ended = "still running: killed"
-        else:
-            ended = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-        log = (folder / f"log{rank}").read_text(errors="replace")[-1500:]
-        parts.append(f"--- rank {rank}: {state}, process {ended}\n{text}\n{log}")
-    return "\n".join(parts)
-
-
-def _main(module, folder, checks):
-    """A rank."""
-    import torch  # noqa: F401  (loads the device)
-    import torch.distributed as dist
-    import torch_xpu_lite  # noqa: F401
-
-    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    folder = Path(folder)
-    store = dist.FileStore(str(folder / "store"), world)
-    store.set_timeout(timedelta(seconds=90))
-    dist.init_process_group(BACKEND, store=dist.PrefixStore("group", store), rank=rank,
-                            world_size=world, timeout=timedelta(seconds=60))
-    module = importlib.import_module(module)
-    failed = False
-    with open(folder / f"progress{rank}", "w", buffering=1) as progress:
-        def tell(name, state, text=""):
-            progress.write(json.dumps([name, state, text]) + "\n")
-
-        for name in checks:
-            work = folder / name
-            work.mkdir(exist_ok=True)
-            tell(name, "start")
-            state, text = "ok", ""
-            try:
-                torch.manual_seed(0)
-                getattr(module, f"check_{name}")(Ranks(rank, world, DEVICE, BACKEND, work))
-            except Exception as error:
-                skip = type(error).__name__ == "Skip"
-                state = "skip" if skip else "fail"
-                text = str(error) if skip else traceback.format_exc()
-            tell(name, state, text)
-            # The ranks agree by the store, which a broken group cannot hurt.
-            store.set(f"{name}/{rank}", state)
-            if any(store.get(f"{name}/{peer}") == b"fail" for peer in range(world)):
-                failed = True
+    def _collect(self, deadline: float) -> list[Outcome]:
+        outcomes = [None] * self.size
+        while (waiting := [r for r in range(self.size) if outcomes[r] is None]):
+            limit = max(0.0, deadline - time.monotonic())
+            ready = connection.wait([self._pipes[r] for r in waiting], limit)
+            if not ready:
+                for rank in waiting:
+                    outcomes[rank] = Outcome(hung=self._stacks(rank))
                 break
-    if failed:
+            for rank in waiting:
+                if self._pipes[rank] in ready:
+                    outcomes[rank] = self._receive(rank)
+                    if not outcomes[rank].ok and not self._patient:
+                        deadline = min(deadline, time.monotonic() + _GRACE)
+        return outcomes
+
+    def _receive(self, rank: int) -> Outcome:
+        try:
+            kind, value = self._pipes[rank].recv()
+        except (EOFError, ConnectionResetError):
+            self._processes[rank].join(5)
+            return Outcome(died=self._processes[rank].exitcode)
+        return Outcome(value=value) if kind == "value" else Outcome(error=value)
+
+    def _stacks(self, rank: int) -> str:
+        with contextlib.suppress(OSError):
+            os.kill(self._processes[rank].pid, signal.SIGUSR1)
+        time.sleep(0.3)
+        return self._read(f"{rank}.stacks", 6000) or "no stacks"
+
+    def _tail(self, rank: int) -> str:
+        return self._read(f"{rank}.log", 4000)
+
+    def _read(self, name: str, last: int) -> str:
+        try:
+            return pathlib.Path(self._directory, name).read_text(errors="replace")[-last:]
+        except FileNotFoundError:  # the process did not come so far
+            return ""
+
+
+@contextlib.contextmanager
+def _environment(values):
+    before = dict(os.environ)
+    _set(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _set(values) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = str(value)
+
+
+def _serve(pipe, me, environment, parent, init) -> None:
+    """The life of a rank: runs what comes through the pipe until it is closed."""
+    rank, directory = me[0], me[3]
+    log = os.open(f"{directory}/{rank}.log", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)
+    _die_with(parent)
+    stacks = open(f"{directory}/{rank}.stacks", "w")
+    faulthandler.enable(stacks)
+    faulthandler.register(signal.SIGUSR1, stacks, all_threads=True)
+    _set({**environment, "RANK": rank, "LOCAL_RANK": rank})
+    import torch
+
+    torch.set_num_threads(1)  # the ranks share few cores
+    me = Rank(*me)
+    ready = not init
+    while True:
+        try:
+            module, name, args, kwargs = pipe.recv()
+        except EOFError:
+            os._exit(0)
+        me._call += 1
+        try:
+            if not ready:
+                me.init()
+                ready = True
+            function = importlib.import_module(module)
+            for part in name.split("."):
+                function = getattr(function, part)
+            answer = ("value", function(me, *args, **kwargs))
+        except BaseException as error:
+            text = "".join(traceback.format_exception(error))
+            if type(error).__name__ == "Skipped":
+                text = f"Skipped: {error}"
+            answer = ("error", text)
+        try:
+            pipe.send(answer)
+        except BrokenPipeError:
+            os._exit(0)
+        except Exception as error:  # the value cannot be pickled
+            pipe.send(("error", f"cannot return {answer[1]!r}: {error}"))
+
+
+def _die_with(parent: int) -> None:
+    # A killed test run must leave nothing behind, and the process that forked us
+    # outlives it only for a moment.
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch():
+        while os.path.exists(f"/proc/{parent}"):
+            time.sleep(1)
         os._exit(1)
-    dist.destroy_process_group()
 
-
-class Skip(Exception):
-    """Raised by a check, in all ranks alike, where it does not apply."""
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    _main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    threading.Thread(target=watch, daemon=True, name="ranks-parent").start()
