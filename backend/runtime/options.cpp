@@ -79,12 +79,36 @@ const char* show_policy(FallbackPolicy policy) {
   return "?";
 }
 
+// "routes,ccl" by its commas, without spaces.
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts(1);
+  for (char c : text) {
+    if (c == ',') parts.emplace_back();
+    else if (!std::isspace(static_cast<unsigned char>(c))) parts.back() += c;
+  }
+  return parts;
+}
+
+std::string show_verbose(const Options& o) {
+  if (o.print_routes) return o.print_ccl ? "routes,ccl" : "routes";
+  return o.print_ccl ? "ccl" : "none";
+}
+
 const std::vector<Variable>& variables();
 
 const Variable& variable(const char* name) {
   for (const Variable& v : variables())
     if (std::strcmp(v.name, name) == 0) return v;
   throw Error(message("no such option: ", name));
+}
+
+// The value as one of `values`, the first of which an empty text means.
+std::string one_of(const char* name, const std::string& text,
+                   const std::vector<std::string>& values) {
+  const std::string value = text.empty() ? values.front() : lower(text);
+  if (std::find(values.begin(), values.end(), value) == values.end())
+    refuse(variable(name), text);
+  return value;
 }
 
 const std::vector<Variable>& variables() {
@@ -110,14 +134,18 @@ const std::vector<Variable>& variables() {
          else refuse(variable("XPU_LITE_FALLBACK"), v);
        },
        [](const Options& o) { return show_policy(o.fallback); }},
-      {"XPU_LITE_VERBOSE", "routes, none", "print the route that each operator takes",
+      {"XPU_LITE_VERBOSE", "routes, ccl, none; several with commas between",
+       "print the route that each operator takes; the transport of each process group",
        [](Options& o, const std::string& v) {
-         const std::string value = lower(v);
-         if (value == "routes") o.print_routes = true;
-         else if (value == "none" || value == "0" || value.empty()) o.print_routes = false;
-         else refuse(variable("XPU_LITE_VERBOSE"), v);
+         o.print_routes = o.print_ccl = false;
+         for (const std::string& value : split(lower(v))) {
+           if (value == "routes") o.print_routes = true;
+           else if (value == "ccl") o.print_ccl = true;
+           else if (value != "none" && value != "0" && !value.empty())
+             refuse(variable("XPU_LITE_VERBOSE"), v);
+         }
        },
-       [](const Options& o) { return o.print_routes ? "routes" : "none"; }},
+       [](const Options& o) { return show_verbose(o); }},
       {"XPU_LITE_ISA", "avx2, avx512, avx512_vnni, avx512_bf16, avx512_fp16, amx",
        "the highest instruction set that kernels may use",
        [](Options& o, const std::string& v) {
@@ -142,14 +170,31 @@ const std::vector<Variable>& variables() {
       {"XPU_LITE_PACK", "0, 1, or a size such as 512M",
        "the cache of packed weights: off, on, or its largest size", nullptr, nullptr},
       {"XPU_LITE_CCL_TRANSPORT", "auto, shm, oneccl, gloo",
-       "what carries collectives between processes", nullptr, nullptr},
+       "what carries collectives between processes; read by each process group",
+       [](Options& o, const std::string& v) {
+         o.ccl_transport =
+             one_of("XPU_LITE_CCL_TRANSPORT", v, {"auto", "shm", "oneccl", "gloo"});
+       },
+       [](const Options& o) { return o.ccl_transport; }},
+      {"XPU_LITE_CCL_SHM", "auto, memfd, posix",
+       "where the shared memory of a process group comes from; read by each process group",
+       [](Options& o, const std::string& v) {
+         o.ccl_shm = one_of("XPU_LITE_CCL_SHM", v, {"auto", "memfd", "posix"});
+       },
+       [](const Options& o) { return o.ccl_shm; }},
+      {"XPU_LITE_CCL_HOST_ID", "any text",
+       "ranks with equal text count as one host; default: found out from the system",
+       [](Options& o, const std::string& v) { o.ccl_host_id = v; },
+       [](const Options& o) { return o.ccl_host_id; }},
   };
   return table;
 }
 
 constexpr char kPrefix[] = "XPU_LITE_";
 
-Options parse_environment() {
+} // namespace
+
+Options read_environment() {
   Options parsed;
   for (char** entry = environ; entry && *entry; ++entry) {
     if (std::strncmp(*entry, kPrefix, sizeof(kPrefix) - 1) != 0) continue;
@@ -169,12 +214,10 @@ Options parse_environment() {
   return parsed;
 }
 
-} // namespace
-
 Options& options() {
   // Not destroyed: workers may read it while the process exits. A throw leaves
   // it unset, so every use of a process with a bad variable reports it.
-  static Options& parsed = *new Options(parse_environment());
+  static Options& parsed = *new Options(read_environment());
   return parsed;
 }
 

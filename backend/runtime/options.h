@@ -19,10 +19,16 @@ struct Options {
   std::string isa_cap = "";            // XPU_LITE_ISA=avx2|avx512|avx512_bf16|amx
   bool huge_pages = true;              // XPU_LITE_HUGE_PAGES=0|1
   bool caching = true;                 // XPU_LITE_CACHING=0|1: 0 frees at once
+  std::string ccl_transport = "auto";  // XPU_LITE_CCL_TRANSPORT=auto|shm|oneccl|gloo
+  std::string ccl_shm = "auto";        // XPU_LITE_CCL_SHM=auto|memfd|posix
+  std::string ccl_host_id = "";        // XPU_LITE_CCL_HOST_ID: any text; empty: found out
+  bool print_ccl = false;              // XPU_LITE_VERBOSE=ccl
 };
 
 // Mutable: a few options can be changed by the Python API.
 Options& options();
+// The environment as it is now: for what is chosen anew by each process group.
+Options read_environment();
 
 // One line per known variable: name, allowed values, meaning, value in use.
 struct OptionHelp {

@@ -28,21 +28,36 @@ TEST(Options, EveryVariableIsRead) {
   set("XPU_LITE_DEVICES", "host:3");
   set("XPU_LITE_MEMORY_LIMIT", "512M");
   set("XPU_LITE_FALLBACK", "error");
-  set("XPU_LITE_VERBOSE", "routes");
+  set("XPU_LITE_VERBOSE", "ccl, Routes");
   set("XPU_LITE_ISA", "AVX2");
   set("XPU_LITE_HUGE_PAGES", "0");
   set("XPU_LITE_CACHING", "off");
   set("XPU_LITE_PACK", "0");
-  set("XPU_LITE_CCL_TRANSPORT", "shm");
+  set("XPU_LITE_CCL_TRANSPORT", "SHM");
+  set("XPU_LITE_CCL_SHM", "posix");
+  set("XPU_LITE_CCL_HOST_ID", "Host A");
   const Options& o = options();
   EXPECT_EQ(o.devices, "host:3");
   EXPECT_EQ(o.memory_limit, size_t{512} << 20);
   EXPECT_EQ(o.fallback, FallbackPolicy::Error);
   EXPECT_TRUE(o.print_routes);
+  EXPECT_TRUE(o.print_ccl);
   EXPECT_EQ(o.isa_cap, "avx2");
   EXPECT_FALSE(o.huge_pages);
   EXPECT_FALSE(o.caching);
   EXPECT_LE(isa(), Isa::Avx2);
+  EXPECT_EQ(o.ccl_transport, "shm");
+  EXPECT_EQ(o.ccl_shm, "posix");
+  EXPECT_EQ(o.ccl_host_id, "Host A");
+}
+
+TEST(Options, TheEnvironmentOfNowIsReadAgain) {
+  EXPECT_EQ(options().ccl_transport, "auto");
+  set("XPU_LITE_CCL_TRANSPORT", "gloo");
+  EXPECT_EQ(options().ccl_transport, "auto");
+  EXPECT_EQ(read_environment().ccl_transport, "gloo");
+  set("XPU_LITE_CCL_TRANSPORT", "nccl");
+  expect_contains(message_of<ValueError>([] { read_environment(); }), "auto, shm, oneccl, gloo");
 }
 
 TEST(Options, UnknownNameListsTheKnownOnes) {
