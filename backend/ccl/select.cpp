@@ -103,7 +103,7 @@ std::unique_ptr<Transport> make_transport(Group group, const TransportFactory& g
   switch (choice.kind) {
     case Kind::Shm: transport = make_shm_transport(group); break;
     case Kind::Oneccl: transport = make_oneccl_transport(group); break;
-    case Kind::Hierarchical: transport = make_hierarchical_transport(group); break;
+    case Kind::Hierarchical: transport = make_hierarchical_transport(group, make_oneccl_transport); break;
     case Kind::Gloo:
       if (!gloo)
         throw Error(message("process group '", group.name, "' needs gloo (", choice.why,
