@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 PY := $(VENV)/bin/python
 export VENV
 .DEFAULT_GOAL := help
-.PHONY: help env native demo test wheel bench clean distclean need-python
+.PHONY: help env native demo test sanitize wheel bench clean distclean need-python
 
 help: ## what each target does
 	@echo "xpu-lite:"
@@ -46,6 +46,9 @@ test: native ## all tests: C++ without torch (ctest), then Python (pytest)
 	[ $$status = 0 ] || echo "C++ TESTS FAILED (above); the Python tests follow"; \
 	$(PY) -m pytest $(PYTEST_ARGS) || status=1; \
 	exit $$status
+
+sanitize: need-python ## the collectives' transports under ThreadSanitizer and AddressSanitizer
+	@python3 tools/sanitize.py
 
 wheel: need-python ## dist/torch_xpu_lite-*.whl
 	@python3 tools/setup_env.py --wheel
