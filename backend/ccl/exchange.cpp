@@ -40,8 +40,8 @@ std::vector<std::string> exchange(const Group& group, const std::string& topic,
   Store& store = *group.store;
   const std::string base = "exchange/" + topic + "/";
   const auto key = [&](int rank) { return base + std::to_string(rank); };
-  const auto context = message("process group '", group.name, "', rank ", group.rank, " of ",
-                               group.size, ", while it is made (", topic, "): ");
+  const auto context = message("process group '", group.name, "', rank ", group.label(group.rank),
+                               ", while it is made (", topic, "): ");
   std::vector<std::string> all;
   try {
     store.set(key(group.rank), mine);
@@ -62,7 +62,7 @@ std::vector<std::string> exchange(const Group& group, const std::string& topic,
     std::vector<int> missing;
     try {
       for (int rank = 0; rank < group.size; ++rank)
-        if (!store.check(key(rank))) missing.push_back(rank);
+        if (!store.check(key(rank))) missing.push_back(group.label(rank));
     } catch (const std::exception&) {
       missing.clear(); // the store is gone too: what it said first is the cause
     }
@@ -90,7 +90,7 @@ std::vector<std::string> exchange_result(const Group& group, const std::string& 
   for (int rank = 0; rank < group.size; ++rank) {
     if (all[rank][0] == '+') continue;
     std::string text = all[rank].substr(1);
-    if (rank != group.rank) text = message("rank ", rank, ": ", text);
+    if (rank != group.rank) text = message("rank ", group.label(rank), ": ", text);
     if (all[rank][0] == 'v') throw ValueError(text);
     throw Error(text);
   }

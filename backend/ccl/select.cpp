@@ -12,7 +12,7 @@
 namespace xpu_lite::ccl {
 namespace {
 
-enum class Kind { Shm, Oneccl, Hierarchical, Gloo };
+enum class Kind { Shm, Oneccl, ShmOneccl, Gloo, ShmGloo };
 
 struct Choice {
   Kind kind;
@@ -83,14 +83,15 @@ Choice choose(const Group& group) {
   if (wanted == "auto" && one_host) return {Kind::Shm, spread};
   const std::string missing = oneccl_missing_anywhere(group);
   const bool shared = !one_host && hosts.size() < static_cast<size_t>(group.size);
-  const Kind kind = shared ? Kind::Hierarchical : Kind::Oneccl;
+  const Kind kind = shared ? Kind::ShmOneccl : Kind::Oneccl;
   if (wanted == "oneccl") {
     if (!missing.empty())
       throw Error(message(asked, " for process group '", group.name, "': oneCCL is missing ",
                           missing));
     return {kind, asked + ", " + spread};
   }
-  if (!missing.empty()) return {Kind::Gloo, spread + ", and oneCCL is missing " + missing};
+  if (!missing.empty())
+    return {shared ? Kind::ShmGloo : Kind::Gloo, spread + ", and oneCCL is missing " + missing};
   return {kind, spread};
 }
 
@@ -99,17 +100,18 @@ Choice choose(const Group& group) {
 std::unique_ptr<Transport> make_transport(Group group, const TransportFactory& gloo) {
   if (group.hosts.empty()) group.hosts = gather_hosts(group);
   const Choice choice = choose(group);
+  if ((choice.kind == Kind::Gloo || choice.kind == Kind::ShmGloo) && !gloo)
+    throw Error(message("process group '", group.name, "' needs gloo (", choice.why,
+                        "), which this program does not have"));
   std::unique_ptr<Transport> transport;
   switch (choice.kind) {
     case Kind::Shm: transport = make_shm_transport(group); break;
     case Kind::Oneccl: transport = make_oneccl_transport(group); break;
-    case Kind::Hierarchical: transport = make_hierarchical_transport(group, make_oneccl_transport); break;
-    case Kind::Gloo:
-      if (!gloo)
-        throw Error(message("process group '", group.name, "' needs gloo (", choice.why,
-                            "), which this program does not have"));
-      transport = gloo(group);
+    case Kind::ShmOneccl:
+      transport = make_hierarchical_transport(group, make_oneccl_transport);
       break;
+    case Kind::Gloo: transport = gloo(group); break;
+    case Kind::ShmGloo: transport = make_hierarchical_transport(group, gloo); break;
   }
   if (group.rank == 0 && read_environment().print_ccl)
     std::fprintf(stderr, "xpu_lite: process group '%s', %d ranks: %s (%s): %s\n",

@@ -112,7 +112,8 @@ using TransportFactory = std::function<std::unique_ptr<Transport>(const Group&)>
 std::unique_ptr<Transport> make_hierarchical_transport(const Group& group,
                                                        const TransportFactory& between);
 // By XPU_LITE_CCL_TRANSPORT (auto, shm, oneccl, gloo). auto: shm if all ranks are on
-// one host; else hierarchical over oneCCL, or gloo where oneCCL is missing anywhere.
+// one host; else oneCCL, or gloo where oneCCL is missing anywhere: hierarchical if
+// ranks share a host.
 std::unique_ptr<Transport> make_transport(Group group, const TransportFactory& gloo);
 
 } // namespace xpu_lite::ccl

@@ -182,6 +182,10 @@ const std::vector<Variable>& variables() {
          o.ccl_shm = one_of("XPU_LITE_CCL_SHM", v, {"auto", "memfd", "posix"});
        },
        [](const Options& o) { return o.ccl_shm; }},
+      {"XPU_LITE_CCL_INTERFACE", "names of network interfaces with commas between",
+       "what connections between hosts may use; default: all that are up",
+       [](Options& o, const std::string& v) { o.ccl_interface = v; },
+       [](const Options& o) { return o.ccl_interface; }},
       {"XPU_LITE_CCL_HOST_ID", "any text",
        "ranks with equal text count as one host; default: found out from the system",
        [](Options& o, const std::string& v) { o.ccl_host_id = v; },

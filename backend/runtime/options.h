@@ -21,6 +21,7 @@ struct Options {
   bool caching = true;                 // XPU_LITE_CACHING=0|1: 0 frees at once
   std::string ccl_transport = "auto";  // XPU_LITE_CCL_TRANSPORT=auto|shm|oneccl|gloo
   std::string ccl_shm = "auto";        // XPU_LITE_CCL_SHM=auto|memfd|posix
+  std::string ccl_interface = "";      // XPU_LITE_CCL_INTERFACE: "eth0,eth1"; empty: all
   std::string ccl_host_id = "";        // XPU_LITE_CCL_HOST_ID: any text; empty: found out
   bool print_ccl = false;              // XPU_LITE_VERBOSE=ccl
 };

@@ -35,6 +35,7 @@ TEST(Options, EveryVariableIsRead) {
   set("XPU_LITE_PACK", "0");
   set("XPU_LITE_CCL_TRANSPORT", "SHM");
   set("XPU_LITE_CCL_SHM", "posix");
+  set("XPU_LITE_CCL_INTERFACE", "eth0,lo");
   set("XPU_LITE_CCL_HOST_ID", "Host A");
   const Options& o = options();
   EXPECT_EQ(o.devices, "host:3");
@@ -48,6 +49,7 @@ TEST(Options, EveryVariableIsRead) {
   EXPECT_LE(isa(), Isa::Avx2);
   EXPECT_EQ(o.ccl_transport, "shm");
   EXPECT_EQ(o.ccl_shm, "posix");
+  EXPECT_EQ(o.ccl_interface, "eth0,lo");
   EXPECT_EQ(o.ccl_host_id, "Host A");
 }
 
