@@ -300,7 +300,6 @@ def in_detail(me):
         dist.all_gather_object(outs, me.rank)
         assert outs == list(range(me.size))
         dist.barrier()
-        dist.monitored_barrier()
         model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(4, 4).to(me.device))
         model(torch.randn(3, 4, device=me.device)).sum().backward()
         group = dist.new_group([0, 1])
@@ -308,6 +307,7 @@ def in_detail(me):
             x = full(me, 1)
             dist.all_reduce(x, group=group, async_op=True).wait()
             assert (x == 2).all()
+        dist.monitored_barrier()
         with pytest.raises(RuntimeError) as caught:
             dist.all_reduce(full(me, 1, 10 + me.rank))
     finally:
