@@ -11,6 +11,7 @@
 #include "backend/runtime/device.h"
 #include "backend/runtime/drain.h"
 #include "backend/runtime/error.h"
+#include "backend/runtime/outside_work.h"
 
 namespace xpu_lite {
 namespace {
@@ -261,6 +262,7 @@ Stream& stream_from_id(int device, StreamId id) {
 void synchronize_device(int device) {
   ensure_initialized();
   check_device(device);
+  wait_for_outside_work();
   const std::vector<Stream*> streams = StreamRegistry::get().all(device);
   for (Stream* s : streams) s->wait();
   for (Stream* s : streams)
@@ -268,7 +270,7 @@ void synchronize_device(int device) {
 }
 
 bool wait_for_device(int device) {
-  bool any = false;
+  bool any = wait_for_outside_work();
   for (Stream* s : StreamRegistry::get().all(device)) {
     if (s->query()) continue;
     any = true;

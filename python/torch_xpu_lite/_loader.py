@@ -34,9 +34,10 @@ def load() -> None:
     # slowly; bfloat16 is what its units take.
     torch.set_autocast_dtype(NAME, torch.bfloat16)
 
-    from torch_xpu_lite import _patches
+    from torch_xpu_lite import _patches, distributed
 
     _patches.apply()
+    distributed.register()
     _loaded = True
 
 
