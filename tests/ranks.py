@@ -164,7 +164,9 @@ class Ranks:
             self._stop()
             for rank, outcome in enumerate(outcomes):
                 if not outcome.ok:
-                    outcome.log = self._tail(rank)
+                    outcome.log = self._read(f"{rank}.log", 4000)
+                if outcome.died:  # of a crash; nothing is written for SIGKILL
+                    outcome.log += self._read(f"{rank}.stacks", 4000)
         return outcomes
 
     @contextlib.contextmanager
@@ -260,9 +262,6 @@ class Ranks:
             os.kill(self._processes[rank].pid, signal.SIGUSR1)
         time.sleep(0.3)
         return self._read(f"{rank}.stacks", 6000) or "no stacks"
-
-    def _tail(self, rank: int) -> str:
-        return self._read(f"{rank}.log", 4000)
 
     def _read(self, name: str, last: int) -> str:
         try:
