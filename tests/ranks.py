@@ -47,7 +47,11 @@ XPULITE = "cpu:xpulite,xpu_lite:xpulite"
 BACKEND = os.environ.get("RANKS_BACKEND", XPULITE)
 DEVICE = os.environ.get("RANKS_DEVICE", "xpu_lite")
 _GRACE = 5.0  # seconds that the other ranks get after one has failed
-_PRELOAD = ["torch", "torch.distributed", "pytest"]
+# Imported once, for all ranks of a test session.
+_PRELOAD = [
+    "torch.distributed.checkpoint", "torch.distributed.fsdp", "torch.distributed.pipelining",
+    "torch.distributed.tensor.parallel", "torch._dynamo", "pytest",
+]
 
 
 class Rank:
