@@ -66,11 +66,11 @@ std::vector<std::string> exchange(const Group& group, const std::string& topic,
     } catch (const std::exception&) {
       missing.clear(); // the store is gone too: what it said first is the cause
     }
-    throw TimeoutError(
-        missing.empty()
-            ? message(context, error.what())
-            : message(context, missing.size() == 1 ? "rank " : "ranks ", list_of(missing),
-                      " did not come in time"));
+    if (missing.empty()) // all came; it is rank 0 who answers
+      throw TimeoutError(message(context, "rank ", group.label(0), " did not answer (",
+                                 error.what(), ")"));
+    throw TimeoutError(message(context, missing.size() == 1 ? "rank " : "ranks ",
+                               list_of(missing), " did not come in time"));
   } catch (const std::exception& error) {
     throw PeerError(message(context, "the store failed: ", error.what()));
   }

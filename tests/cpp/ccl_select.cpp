@@ -90,7 +90,7 @@ TEST_P(Exchange, AMissingRankIsNamedOnEveryOther) {
 TEST(ExchangeStore, NothingStaysInTheStore) {
   auto store = std::make_shared<MemoryStore>();
   run_threads(3, [&](int rank) {
-    Group group{rank, 3, store, after(seconds(30)), "test", {}};
+    Group group{rank, 3, store, after(seconds(30)), "test", {}, {}};
     exchange(group, "hosts", "x");
   });
   EXPECT_TRUE(store->keys().empty());
@@ -103,7 +103,7 @@ TEST(ExchangeStore, AStoreThatGoesAwayIsAnError) {
       std::this_thread::sleep_for(milliseconds(50));
       return store->fail();
     }
-    Group group{rank, 3, store, after(seconds(30)), "test", {}};
+    Group group{rank, 3, store, after(seconds(30)), "test", {}, {}};
     EXPECT_THROW(exchange(group, "hosts", "x"), PeerError);
   });
   for (const Outcome& outcome : outcomes) EXPECT_TRUE(outcome.ok) << outcome.text;

@@ -123,7 +123,7 @@ class FileStore final : public Store {
     while (!read(key, value)) {
       check_alive(key);
       if (Clock::now() >= deadline) throw TimeoutError("store: no key '" + key + "' in time");
-      std::this_thread::sleep_for(milliseconds(2));
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
     return value;
   }
@@ -145,7 +145,8 @@ class FileStore final : public Store {
   }
   void destroy() {
     if (DIR* folder = ::opendir(path_.c_str())) {
-      while (dirent* entry = ::readdir(folder)) ::unlink((path_ + "/" + entry->d_name).c_str());
+      while (dirent* entry = ::readdir(folder))
+        ::unlink((path_ + "/" + entry->d_name).c_str());
       ::closedir(folder);
     }
     ::rmdir(path_.c_str());
@@ -205,7 +206,9 @@ class PrefixStore final : public Store {
     return base_->get(prefix_ + key, deadline);
   }
   bool check(const std::string& key) override { return base_->check(prefix_ + key); }
-  int64_t add(const std::string& key, int64_t n) override { return base_->add(prefix_ + key, n); }
+  int64_t add(const std::string& key, int64_t amount) override {
+    return base_->add(prefix_ + key, amount);
+  }
   void remove(const std::string& key) override { base_->remove(prefix_ + key); }
 
  private:
@@ -272,6 +275,15 @@ inline std::vector<Outcome> run_threads(int n, const std::function<void(int)>& f
   return outcomes;
 }
 
+// Failed checks of the running test; a forked rank inherits those of its parent.
+inline size_t failures_so_far() {
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  size_t failures = 0;
+  for (int i = 0; test && i < test->result()->total_part_count(); ++i)
+    failures += test->result()->GetTestPartResult(i).failed();
+  return failures;
+}
+
 // fn(rank) in `n` forked processes; those not done in time are killed. A failed
 // EXPECT in a rank makes its outcome not ok. Call it while this process has one thread.
 inline std::vector<Outcome> run_processes(int n, const std::function<void(int)>& fn,
@@ -295,13 +307,14 @@ inline std::vector<Outcome> run_processes(int n, const std::function<void(int)>&
       if (::getppid() != parent) ::_exit(2);
       std::string text;
       int status = 0;
+      const size_t before = failures_so_far();
       try {
         fn(rank);
       } catch (...) {
         text = describe_current_exception();
         status = 1;
       }
-      if (status == 0 && ::testing::Test::HasFailure()) {
+      if (status == 0 && failures_so_far() > before) {
         text = "a check failed in this rank (printed above)";
         status = 1;
       }
@@ -352,7 +365,9 @@ inline std::vector<Outcome> run_processes(int n, const std::function<void(int)>&
 }
 
 enum class Ranks { Threads, Processes };
-inline const char* name_of(Ranks how) { return how == Ranks::Threads ? "Threads" : "Processes"; }
+inline const char* name_of(Ranks how) {
+  return how == Ranks::Threads ? "Threads" : "Processes";
+}
 
 // fn(group) as every rank of a fresh group of `n`. group.hosts is not filled:
 // call gather_hosts(), or set it.

@@ -2,13 +2,16 @@
 
 #include "backend/ccl/shm/memory_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -19,15 +22,10 @@ constexpr const char* kPosix = "posix:";
 
 std::string reason() { return std::strerror(errno); }
 
-// Names are random, not counted: another program's left-over file of the same name
-// is then no more than a second try.
-std::string random_name() {
-  uint64_t number = 0;
-  if (::getrandom(&number, sizeof(number), 0) != sizeof(number))
-    throw Error("getrandom failed: " + reason());
-  char text[40];
-  std::snprintf(text, sizeof(text), "/xpu_lite_%016llx", static_cast<unsigned long long>(number));
-  return text;
+// Pids mean nothing to processes of another namespace that see the same /dev/shm.
+unsigned long long pid_namespace() {
+  struct stat info;
+  return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
 }
 
 void resize(int fd, size_t bytes) {
@@ -49,11 +47,47 @@ MemoryFile MemoryFile::make_memfd(size_t bytes) {
   return file;
 }
 
-MemoryFile MemoryFile::make_posix(size_t bytes) {
+// Random, not counted: a left-over file of the same name is then no more than a second try.
+std::string MemoryFile::random_name() {
+  uint64_t number = 0;
+  if (::getrandom(&number, sizeof(number), 0) != sizeof(number))
+    throw Error("getrandom failed: " + reason());
+  char text[80];
+  std::snprintf(text, sizeof(text), "/xpu_lite_%llu_%d_%016llx", pid_namespace(), ::getpid(),
+                static_cast<unsigned long long>(number));
+  return text;
+}
+
+void MemoryFile::remove_orphans() noexcept {
+  DIR* folder = ::opendir("/dev/shm");
+  if (folder == nullptr) return;
+  const auto space = pid_namespace();
+  while (const dirent* entry = ::readdir(folder)) {
+    unsigned long long its_space = 0, number = 0;
+    int pid = 0;
+    if (std::sscanf(entry->d_name, "xpu_lite_%llu_%d_%llx", &its_space, &pid, &number) != 3)
+      continue;
+    struct stat info;
+    if (its_space == space && space != 0 && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH &&
+        ::fstatat(::dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        info.st_uid == ::geteuid())
+      ::unlinkat(::dirfd(folder), entry->d_name, 0);
+  }
+  ::closedir(folder);
+}
+
+void MemoryFile::remove(const std::string& location) noexcept {
+  if (location.rfind(kPosix, 0) == 0) ::shm_unlink(location.c_str() + std::strlen(kPosix));
+}
+
+MemoryFile MemoryFile::make_posix(size_t bytes, const Announce& announce,
+                                  const std::function<std::string()>& next_name) {
+  remove_orphans();
   MemoryFile file;
   std::string name;
   for (int attempt = 0; file.fd_ < 0; ++attempt) {
-    name = random_name();
+    name = next_name();
+    announce(kPosix + name);
     file.fd_ = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
     if (file.fd_ < 0 && (errno != EEXIST || attempt == 16))
       throw Error(message("cannot make ", name, " in /dev/shm: ", reason()));
@@ -112,7 +146,7 @@ void MemoryFile::close() noexcept {
 }
 
 void MemoryFile::unlink() noexcept {
-  if (named()) ::shm_unlink(location_.c_str() + std::strlen(kPosix));
+  remove(location_);
   linked_ = false;
 }
 

@@ -5,6 +5,7 @@
 // lives in /dev/shm until it is unlinked.
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "backend/runtime/error.h"
@@ -15,7 +16,10 @@ class MemoryFile {
  public:
   // Both make a file of `bytes` that only this user may open. Nothing is reserved yet.
   static MemoryFile make_memfd(size_t bytes);
-  static MemoryFile make_posix(size_t bytes);
+  // `announce` hears the location before it is made, and again if that name was taken.
+  using Announce = std::function<void(const std::string& location)>;
+  static MemoryFile make_posix(size_t bytes, const Announce& announce,
+                               const std::function<std::string()>& next_name = random_name);
   // Opens what location() of a process of this host says, which has `bytes`.
   static MemoryFile open(const std::string& location, size_t bytes);
 
@@ -33,6 +37,13 @@ class MemoryFile {
   void close() noexcept;
   // Harmless when somebody else did it first.
   void unlink() noexcept;
+
+  // Removes the name that another process announced, if it stands.
+  static void remove(const std::string& location) noexcept;
+  // Removes names of this user whose makers were killed before anybody else knew them.
+  static void remove_orphans() noexcept;
+  // "/xpu_lite_4026531836_4711_16f2...": process namespace, process, and a random number.
+  static std::string random_name();
 
  private:
   int fd_ = -1;

@@ -26,6 +26,8 @@ namespace {
 #define MADV_POPULATE_WRITE 23
 #endif
 
+constexpr const char* kAnnounced = "shm/announced"; // the name that rank 0 is about to make
+
 uint64_t random_token() {
   uint64_t token = 0;
   if (::getrandom(&token, sizeof(token), 0) != sizeof(token))
@@ -82,22 +84,34 @@ Segment::Segment(const Group& group) : geometry_(geometry_for(group.size)) {
     if (!attempt(group, memfd, wanted == "auto")) attempt(group, false, false);
   } catch (...) {
     file_.unlink();
+    remove_announced(group);
     throw;
+  }
+}
+
+// A rank 0 that is killed between making a name and telling it cannot remove it.
+void Segment::remove_announced(const Group& group) noexcept {
+  try {
+    if (group.store->check(kAnnounced))
+      MemoryFile::remove(group.store->get(kAnnounced, group.deadline));
+  } catch (const std::exception&) {
+    // Without the store nobody knows the name; remove_orphans() of a later group does.
   }
 }
 
 bool Segment::attempt(const Group& group, bool memfd, bool fallback) {
   const std::string topic = memfd ? "shm" : "shm posix";
   std::string mine;
+  const auto announce = [&](const std::string& name) { group.store->set(kAnnounced, name); };
   if (group.rank == 0) {
     try {
       Invitation invitation{random_token(), memfd && fallback, ""};
       try {
         file_ = memfd ? MemoryFile::make_memfd(geometry_.total_bytes())
-                      : MemoryFile::make_posix(geometry_.total_bytes());
+                      : MemoryFile::make_posix(geometry_.total_bytes(), announce);
       } catch (const Error&) {
         if (!invitation.fallback) throw;
-        file_ = MemoryFile::make_posix(geometry_.total_bytes());
+        file_ = MemoryFile::make_posix(geometry_.total_bytes(), announce);
         invitation.fallback = false;
       }
       invitation.location = file_.location();
@@ -112,7 +126,9 @@ bool Segment::attempt(const Group& group, bool memfd, bool fallback) {
     }
   }
   const std::string told = exchange(group, topic, mine)[0];
-  if (told[0] == '!') throw Error(message("process group '", group.name, "': rank 0: ", told.substr(1)));
+  if (told[0] == '!')
+    throw Error(message("process group '", group.name, "': rank ", group.label(0), ": ",
+                        told.substr(1)));
   const Invitation invitation = Invitation::parse(told);
 
   try {
@@ -138,6 +154,7 @@ bool Segment::attempt(const Group& group, bool memfd, bool fallback) {
     throw Error(message("process group '", group.name, "': ", failures));
   }
   kind_ = file_.named() ? "posix" : "memfd";
+  if (group.rank == 0 && file_.named()) group.store->remove(kAnnounced);
   // Kernels since 5.14 reserve through the mapping; elsewhere the file stays open.
   if (::madvise(data_ + geometry_.rank_offset(group.rank), kPage, MADV_POPULATE_WRITE) == 0)
     file_.close();

@@ -43,6 +43,7 @@ class Segment {
   T* at(size_t offset) { return reinterpret_cast<T*>(data_ + offset); }
   // False where a rank cannot open what rank 0 made, and another kind may do.
   bool attempt(const Group& group, bool memfd, bool last);
+  void remove_announced(const Group& group) noexcept;
   void attach(int rank, const std::string& location, uint64_t token);
   void use(std::shared_ptr<Mapping> mapping);
 
