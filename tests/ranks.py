@@ -152,8 +152,11 @@ class Ranks:
         skips = [o.error for o in outcomes if o.error and o.error.startswith("Skipped: ")]
         if len(skips) == self.size:
             pytest.skip(skips[0].removeprefix("Skipped: "))
-        report = "\n".join(f"=== rank {r}: {o}" for r, o in enumerate(outcomes))
-        raise AssertionError(f"{function.__name__} on {self.size} ranks:\n{report}")
+        report = [f"{function.__name__} on {self.size} ranks:"]
+        for rank, outcome in enumerate(outcomes):
+            same = [r for r in range(rank) if outcomes[r].error == outcome.error is not None]
+            report.append(f"=== rank {rank}: {f'as rank {same[0]}' if same else outcome}")
+        raise AssertionError("\n".join(report))
 
     def outcomes(self, function, *args, timeout=None, **kwargs) -> list[Outcome]:
         """As `run`, for calls in which ranks may raise, die or hang."""
