@@ -8,6 +8,7 @@ between machines over oneCCL, or over gloo where oneCCL is not installed;
 
 from __future__ import annotations
 
+import torch
 import torch.distributed as dist
 
 BACKEND = "xpulite"
@@ -47,8 +48,6 @@ def _create(group, options):
 
 
 def _backend(group):
-    import torch
-
     group = group if group is not None else dist.group.WORLD
     for device in group._device_types:
         backend = group._get_backend(torch.device(device))

@@ -70,6 +70,15 @@ std::shared_ptr<Job> CommQueue::take(std::unique_lock<std::mutex>&) {
 bool CommQueue::help(const Job& job, Deadline deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!job.done()) {
+    if (inside == this) { // a callback waits: nobody else can run the queue
+      if (jobs_.empty()) return false;
+      std::shared_ptr<Job> next = take(lock);
+      lock.unlock();
+      perform_nested(*next);
+      next.reset();
+      lock.lock();
+      continue;
+    }
     if (!running_ && !jobs_.empty() && !stopped_) {
       std::shared_ptr<Job> next = take(lock);
       perform(*next, lock);

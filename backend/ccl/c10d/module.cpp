@@ -73,6 +73,9 @@ PYBIND11_MODULE(_ccl, m) {
       .def("__deepcopy__",
            [](const GroupOptions& self, const py::dict&) { return copy_options(self); });
 
+  py::module_::import("atexit").attr("register")(
+      py::cpp_function(&PyGroup::shutdown_all));
+
   m.def("make_premul_sum", &make_premul_sum, py::arg("factor"),
         "ReduceOp that multiplies every input by `factor` before it adds.");
 }

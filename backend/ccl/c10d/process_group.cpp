@@ -1,9 +1,12 @@
 // The life of a ProcessGroupXpuLite, and everything but its collectives.
 
+#include "backend/ccl/c10d/without_gil.h" // Python.h comes first
+
 #include "backend/ccl/c10d/process_group.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <mutex>
+#include <set>
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
@@ -20,6 +23,15 @@ using namespace std::chrono_literals;
 namespace {
 // How long shutdown() waits for what is under way before it breaks the group.
 constexpr auto kGrace = 1s;
+
+struct Groups {
+  std::recursive_mutex mutex;
+  std::set<ProcessGroupXpuLite*> all;
+};
+Groups& groups() {
+  static Groups& it = *new Groups;
+  return it;
+}
 } // namespace
 
 ProcessGroupXpuLite::ProcessGroupXpuLite(const c10::intrusive_ptr<c10d::Store>& store, int rank,
@@ -44,9 +56,24 @@ ProcessGroupXpuLite::ProcessGroupXpuLite(const c10::intrusive_ptr<c10d::Store>& 
   messages_ = std::make_shared<PointToPoint>(transport_);
   device_wait_ = add_outside_work({[queue = queue_] { return queue->idle(); },
                                    [queue = queue_] { queue->drain(Deadline::max()); }});
+  std::lock_guard<std::recursive_mutex> lock(groups().mutex);
+  groups().all.insert(this);
 }
 
-ProcessGroupXpuLite::~ProcessGroupXpuLite() { close("the process group was destroyed"); }
+ProcessGroupXpuLite::~ProcessGroupXpuLite() {
+  WithoutGil released;
+  {
+    std::lock_guard<std::recursive_mutex> lock(groups().mutex);
+    groups().all.erase(this);
+  }
+  close("the process group was destroyed");
+}
+
+void ProcessGroupXpuLite::shutdown_all() {
+  WithoutGil released;
+  std::lock_guard<std::recursive_mutex> lock(groups().mutex);
+  for (ProcessGroupXpuLite* group : groups().all) group->close("the program ends");
+}
 
 void ProcessGroupXpuLite::close(const std::string& reason) {
   {
@@ -55,6 +82,7 @@ void ProcessGroupXpuLite::close(const std::string& reason) {
     closed_ = true;
   }
   remove_outside_work(device_wait_);
+  WithoutGil released;
   const bool usable = transport_->broken().empty();
   const Deadline deadline = usable ? Clock::now() + kGrace : Clock::now();
   const bool collectives_over = queue_->drain(deadline);

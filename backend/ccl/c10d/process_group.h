@@ -97,6 +97,10 @@ class ProcessGroupXpuLite : public c10d::Backend {
   // Waits a moment for what is under way, then ends the threads. Idempotent.
   void shutdown() override;
 
+  // shutdown() of every group there is: when the program ends, threads that hold
+  // tensors must end while Python still runs.
+  static void shutdown_all();
+
   std::string transport_name() const;
   std::string describe() const; // one line: the transport and its parameters
 
