@@ -97,7 +97,8 @@ Made by `docs/make_api.py` from the two modules (torch {version}); do not edit.
 | `DataLoader(pin_memory=True)`, `non_blocking=True` | the same |
 | `ProfilerActivity.CUDA` | `ProfilerActivity.PrivateUse1`, torch's name for devices outside it |
 | `CUDA_VISIBLE_DEVICES` | `XPU_LITE_DEVICES`, see [environment.md](environment.md) |
-| `init_process_group("nccl")`, `DistributedDataParallel` | not there yet: no backend for the device's tensors |
+| `init_process_group("nccl")` | `init_process_group("xpulite")`: collectives of tensors on the device and on the CPU, see [distributed.md](distributed.md) |
+| `DistributedDataParallel`, FSDP, DTensor, pipelines | unchanged |
 | `torch.compile(model)` | not there yet; `backend="eager"` and `"aot_eager"` work |
 | `x.numpy()` | `x.cpu().numpy()`, or `numpy.from_dlpack(x, device="cpu")`, which copies nothing |
 
@@ -111,7 +112,7 @@ From Intel Extension for PyTorch:
 | `ipex.cpu.runtime.CPUPool`, `pin`, `MultiStreamModule` | `torch.xpu_lite.Stream(cores=[...])`, `with torch.xpu_lite.stream(s):` |
 | `ipex.quantization` | not there; torch's quantized tensors move to the device and compute by route 3 |
 | `device="xpu"` (Intel GPUs) | not there yet: the host engine is the only one |
-| `oneccl_bindings_for_pytorch` (torch-ccl) | not there yet |
+| `import oneccl_bindings_for_pytorch`, backend `"ccl"` (torch-ccl) | nothing to import; backend `"xpulite"`, for CPU tensors too |
 
 ## Name by name
 
