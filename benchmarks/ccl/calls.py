@@ -3,8 +3,12 @@
 Sizes are counted as nccl-tests does: the larger of what a rank passes and what it receives, so
 the whole output of an all_gather, the whole input of a reduce_scatter. Elements are float32; a
 piece is at least one of them. Root is rank 0; send_recv is a ping-pong of ranks 0-1, 2-3, ...
+
+Small buffers are the same in every call, and so in the cache. Large ones are taken in turns
+from COLD bytes, so that each call finds its own in memory, as gradients are.
 """
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -31,6 +35,16 @@ DIVIDED = {name for name in COLLECTIVES if "gather" in name or "scatter" in name
            or "all_to_all" in name}
 
 
+COLD = 256 << 20
+LARGE = 32 << 20  # from here on buffers are cold
+
+
+def room(sizes, ranks):
+    """Bytes of the buffers that calls of these sizes need."""
+    largest = max([*sizes, 4 * ranks])
+    return max(largest, COLD) if largest >= LARGE else largest
+
+
 @dataclass
 class Call:
     """One rank's side of a collective, on buffers that stay."""
@@ -55,6 +69,15 @@ class Call:
             tensor.zero_()
 
 
+def in_turns(make, size_bytes, room_bytes):
+    """make(offset in bytes) gives a Call; large ones become one that walks through the room."""
+    if size_bytes < LARGE:
+        return make(0)
+    calls = [make(offset) for offset in range(0, room_bytes - size_bytes + 1, size_bytes)]
+    turns = itertools.cycle([call.run for call in calls])
+    return Call(lambda: next(turns)(), calls[0].inputs, calls[0].outputs, calls[0].per_run)
+
+
 def elements(name, size_bytes, ranks):
     """Elements of the whole buffer, and of one rank's piece of it."""
     if name in DIVIDED:
@@ -71,9 +94,9 @@ class TorchCalls:
         self.group, self.a, self.b, self.rank, self.ranks = group, a, b, rank, ranks
 
     @classmethod
-    def on(cls, device, largest, group, rank, ranks):
+    def on(cls, device, room_bytes, group, rank, ranks):
         # Written at once: memory that nobody has touched would be mapped while timed.
-        a, b = (torch.empty(largest // 4, device=device).zero_() for _ in range(2))
+        a, b = (torch.empty(room_bytes // 4, device=device).zero_() for _ in range(2))
         return cls(group, a, b, rank, ranks)
 
     def over(self, group):
@@ -81,9 +104,14 @@ class TorchCalls:
         return TorchCalls(group, self.a, self.b, self.rank, self.ranks)
 
     def make(self, name, size_bytes):
+        return in_turns(lambda offset: self.at(offset, name, size_bytes), size_bytes,
+                        self.a.nbytes)
+
+    def at(self, offset, name, size_bytes):
         group, rank, ranks = self.group, self.rank, self.ranks
         count, piece = elements(name, size_bytes, ranks)
-        whole, other, part = self.a[:count], self.b[:count], self.b[:piece]
+        a, b = self.a[offset // 4:], self.b[offset // 4:]
+        whole, other, part = a[:count], b[:count], b[:piece]
         chunks, others = list(whole.split(piece)), list(other.split(piece))
         total, root = ranks * (ranks + 1) // 2, rank == 0
         each = [(chunk, r + 1) for r, chunk in enumerate(chunks)]

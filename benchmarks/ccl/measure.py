@@ -130,11 +130,11 @@ def cell(agreement, calls, budget, rounds):
     return result
 
 
-def memory_calls(tensors, size_bytes):
-    """Plain loops over one rank's cold buffers: {name: (run, bytes read and written)}."""
-    a, b = tensors.a[:size_bytes // 4], tensors.b[:size_bytes // 4]
+def memory_calls(tensors):
+    """Plain loops over all of one rank's buffers: {name: (run, bytes read and written)}."""
+    a, b, size = tensors.a, tensors.b, tensors.a.nbytes
     return {
-        "copy": (lambda: ctypes.memmove(b.data_ptr(), a.data_ptr(), size_bytes), 2 * size_bytes),
-        "scale": (lambda: a.mul_(0.5), 2 * size_bytes),
-        "triad": (lambda: b.add_(a, alpha=0.5), 3 * size_bytes),
+        "copy": (lambda: ctypes.memmove(b.data_ptr(), a.data_ptr(), size), 2 * size),
+        "scale": (lambda: a.mul_(0.5), 2 * size),
+        "triad": (lambda: b.add_(a, alpha=0.5), 3 * size),
     }

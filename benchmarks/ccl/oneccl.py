@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ccl.calls import Call, elements
+from ccl.calls import Call, elements, in_turns
 
 SOURCE = Path(__file__).with_name("oneccl.cpp")
 SETTINGS = {"CCL_ATL_TRANSPORT": "ofi", "FI_PROVIDER": "tcp", "CCL_LOG_LEVEL": "error",
@@ -65,11 +65,15 @@ class OneCCL:
 
     def make(self, name, size_bytes):
         """As TorchCalls.make; NotImplementedError for forms that are only torch's."""
+        return in_turns(lambda offset: self.at(offset, name, size_bytes), size_bytes,
+                        self.tensors.a.nbytes)
+
+    def at(self, offset, name, size_bytes):
         lib, must, rank, ranks = self.library, self.must, self.rank, self.ranks
-        like = self.tensors.make(name, size_bytes)
+        like = self.tensors.at(offset, name, size_bytes)
         count, piece = elements(name, size_bytes, ranks)
-        a = ctypes.c_void_p(self.tensors.a.data_ptr())
-        b = ctypes.c_void_p(self.tensors.b.data_ptr())
+        a = ctypes.c_void_p(self.tensors.a.data_ptr() + offset)
+        b = ctypes.c_void_p(self.tensors.b.data_ptr() + offset)
         n, part = ctypes.c_size_t(count), ctypes.c_size_t(piece)
         counts = ctypes.c_size_t * ranks
         none, everyone = counts(), counts(*[piece] * ranks)

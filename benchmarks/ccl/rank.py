@@ -8,10 +8,14 @@ import time
 import traceback
 import warnings
 
+import torch
+import torch.distributed as dist
+
+from ccl.calls import LARGE, Call, TorchCalls, room
 from ccl.measure import PATIENCE, Agreement, cell, memory_calls
+from ccl.oneccl import OneCCL
 
 OURS = "cpu:xpulite,xpu_lite:xpulite"
-BOUND_FROM = 64 << 20  # bytes of a rank's buffer from which the bound is measured: cold
 
 
 def main(rank, shared, plan):
@@ -35,13 +39,8 @@ def main(rank, shared, plan):
 
 def sides_of(rank, agreement, shared, plan):
     """{side: what makes its calls}: the groups of this rank and the tensors beside them."""
-    import torch
-    import torch.distributed as dist
-
-    from ccl.calls import TorchCalls
-    from ccl.oneccl import OneCCL
-
-    ranks, largest = shared.ranks, max([4 * shared.ranks, *(size for _, size in plan["cells"])])
+    ranks = shared.ranks
+    largest = room([size for _, size in plan["cells"]], ranks)
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // ranks))
     patience = datetime.timedelta(seconds=PATIENCE)
     path = os.path.join(plan["folder"], f"store-{ranks}")
@@ -92,18 +91,16 @@ def walk(rank, shared, plan):
                 absent[side] = str(error)
         result = {"ranks": shared.ranks, "collective": name, "bytes": size, "absent": absent,
                   "times": cell(agreement, calls, budget, plan["rounds"])}
-        if name == "all_reduce" and size >= BOUND_FROM:
+        if name == "all_reduce" and size >= LARGE:
             agreement.doing("memory bandwidth")
-            result["memory"] = memory(agreement, next(iter(sides.values())), size, plan)
+            result["memory"] = memory(agreement, next(iter(sides.values())), plan)
         if rank == 0:
             shared.messages.put(("cell", rank, result))
 
 
-def memory(agreement, tensors, size, plan):
-    """Bytes per second of one rank while all ranks run the same plain loop."""
-    from ccl.calls import Call
-
-    loops = memory_calls(tensors, size)
+def memory(agreement, tensors, plan):
+    """Bytes per second of one rank while all ranks run the same plain loop over cold memory."""
+    loops = memory_calls(tensors)
     times = cell(agreement, {name: Call(run) for name, (run, _) in loops.items()}, plan["cell"],
                  plan["rounds"])
     return {name: loops[name][1] / times[name]["median"] for name in loops}
