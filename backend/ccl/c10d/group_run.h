@@ -23,14 +23,18 @@ struct ProcessGroupXpuLite::CallInfo {
 
 template <class Body>
 struct CollectiveJob final : Job {
-  CollectiveJob(c10::intrusive_ptr<WorkXpuLite> w, Call c, std::chrono::milliseconds t, Body b)
-      : work(std::move(w)), call(c), timeout(t), body(std::move(b)) {}
+  CollectiveJob(c10::intrusive_ptr<WorkXpuLite> w, Call c, std::chrono::milliseconds t,
+                std::shared_ptr<std::atomic<uint64_t>> n, Body b)
+      : work(std::move(w)), call(c), timeout(t), executed(std::move(n)), body(std::move(b)) {}
   void prepare() override {
     if (ready) ready->wait();
   }
   void run() noexcept override {
     work->mark_start();
     call.deadline = Clock::now() + timeout;
+    // What ranks compare is the order of execution: a callback's collective runs
+    // before those that this rank, and perhaps not another, has queued already.
+    call.sequence = ++*executed;
     try {
       // The job writes into tensors as kernels do: no autograd, no view tracking.
       at::AutoDispatchBelowADInplaceOrView below_autograd;
@@ -50,6 +54,7 @@ struct CollectiveJob final : Job {
   c10::intrusive_ptr<WorkXpuLite> work;
   Call call;
   std::chrono::milliseconds timeout;
+  std::shared_ptr<std::atomic<uint64_t>> executed;
   std::optional<Body> body;
   std::shared_ptr<Event> ready;
   std::exception_ptr error;
@@ -100,15 +105,15 @@ c10::intrusive_ptr<c10d::Work> ProcessGroupXpuLite::run(const CallInfo& info, Te
     if (coalescing_) coalesced_.push_back(work);
   };
   if (inline_wanted) {
-    J job(work, call, timeout, std::move(body));
+    J job(work, call, timeout, executed_, std::move(body));
     add_hook(job);
     lock.unlock();
     if (queue_->try_run_here(job)) return work;
     lock.lock();
-    enqueue(std::make_shared<J>(work, call, timeout, std::move(*job.body)));
+    enqueue(std::make_shared<J>(work, call, timeout, executed_, std::move(*job.body)));
     return work;
   }
-  enqueue(std::make_shared<J>(work, call, timeout, std::move(body)));
+  enqueue(std::make_shared<J>(work, call, timeout, executed_, std::move(body)));
   return work;
 }
 

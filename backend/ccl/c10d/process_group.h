@@ -122,7 +122,10 @@ class ProcessGroupXpuLite : public c10d::Backend {
   std::shared_ptr<Transport> transport_;
   std::shared_ptr<CommQueue> queue_;
   std::shared_ptr<PointToPoint> messages_;
-  std::atomic<uint64_t> sequence_{0}, message_sequence_{0};
+  std::atomic<uint64_t> sequence_{0}, message_sequence_{0}; // submitted
+  // Collectives that have begun; jobs share it, as the last may outlive the group.
+  std::shared_ptr<std::atomic<uint64_t>> executed_ =
+      std::make_shared<std::atomic<uint64_t>>(0);
   uint64_t monitored_barriers_ = 0;
   std::mutex mutex_; // order of number and queue, coalescing, shutdown
   bool coalescing_ = false, closed_ = false;
