@@ -23,6 +23,9 @@ def register() -> None:
     dist.Backend.register_backend(
         BACKEND, _create, extended_api=True, devices=["cpu", "xpu_lite"]
     )
+    from torch_xpu_lite import _c10d
+
+    _c10d.patch()
 
 
 def _create(group, options):
