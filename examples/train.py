@@ -2,7 +2,11 @@
 
     python train.py                          # the machine's accelerator, else cpu
     python train.py --device cpu --amp bfloat16
-    torchrun --nproc-per-node 2 train.py --device cpu   # several processes
+    torchrun --nproc-per-node 2 train.py     # two processes, half of each batch each
+
+Any number of processes that divides --batch trains the same: the sampler deals the
+images of a batch out to them, the gradients are averaged, and batch normalisation
+looks at the whole batch (on the CPU, where torch cannot do that, at each part).
 
 The images are the 1,797 that scikit-learn ships. One in five is kept for the test.
 Leaves in --out: last.pt (a checkpoint, for --resume), metrics.jsonl (a line per
@@ -85,11 +89,10 @@ class Network(nn.Module):
                                   nn.BatchNorm2d(width), nn.ReLU())
         self.body = nn.Sequential(Block(width, width, 1), Block(width, 2 * width, 2),
                                   Block(2 * width, 4 * width, 2))
-        self.drop = nn.Dropout(0.1)
         self.head = nn.Linear(4 * width, 10)
 
     def forward(self, x):
-        return self.head(self.drop(self.body(self.stem(x)).mean((2, 3))))
+        return self.head(self.body(self.stem(x)).mean((2, 3)))
 
 
 def autocast(device, dtype):
@@ -153,19 +156,18 @@ def train(options, device, out):
     pin = device.type != "cpu"
     train_set = Digits(train=True, augment=True, seed=options.seed)
     test_set = Digits(train=False)
-    sampler, test_sampler = None, None
-    if WORLD_SIZE > 1:
-        sampler = DistributedSampler(train_set, seed=options.seed, drop_last=True)
-        test_sampler = list(range(RANK, len(test_set), WORLD_SIZE))
-    shuffle = torch.Generator()
-    loader = DataLoader(train_set, options.batch, shuffle=sampler is None, sampler=sampler,
-                        generator=shuffle, pin_memory=pin, drop_last=True,
-                        num_workers=options.workers)
-    test_loader = DataLoader(test_set, 256, sampler=test_sampler, pin_memory=pin)
+    # It deals out one order of the images, so that all processes together have in each
+    # step the batch of a single one.
+    sampler = DistributedSampler(train_set, WORLD_SIZE, RANK, seed=options.seed, drop_last=True)
+    loader = DataLoader(train_set, options.batch // WORLD_SIZE, sampler=sampler, pin_memory=pin,
+                        drop_last=True, num_workers=options.workers)
+    test_loader = DataLoader(test_set, 256, sampler=range(RANK, len(test_set), WORLD_SIZE),
+                             pin_memory=pin)
 
-    model = Network(options.width).to(device)
-    network = model
+    model = network = Network(options.width).to(device)
     if WORLD_SIZE > 1:
+        if device.type != "cpu":
+            model = network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         model = nn.parallel.DistributedDataParallel(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.05)
     steps, warmup = options.epochs * len(loader), len(loader)
@@ -192,11 +194,8 @@ def train(options, device, out):
     stop = options.epochs if options.stop_after is None else options.stop_after
     for epoch in range(first, min(options.epochs, stop)):
         # Every random choice follows from (seed, epoch), so a resumed run is the same run.
-        shuffle.manual_seed(options.seed * 1000 + epoch)
-        torch.manual_seed(options.seed * 1000 + epoch + RANK * 7919)
         train_set.epoch = epoch
-        if sampler is not None:
-            sampler.set_epoch(epoch)
+        sampler.set_epoch(epoch)
         model.train()
         loss_sum = torch.zeros((), device=device)
         right = torch.zeros((), device=device)
@@ -219,7 +218,7 @@ def train(options, device, out):
                 progress.advance()
         synchronize(device)
         seconds = time.perf_counter() - start
-        seen = len(loader) * options.batch
+        seen = len(loader) * loader.batch_size
         loss_all, right_all, seen_all = total([loss_sum.item(), right.item(), seen], device)
         test_loss, test_accuracy = evaluate(model, test_loader, device, dtype)
         row = {
@@ -247,7 +246,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_device_argument(parser)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=64, help="of all processes together")
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--width", type=int, default=16, help="channels of the first stage")
     parser.add_argument("--amp", choices=["off", "bfloat16", "float16"], default="off",
@@ -261,6 +260,8 @@ def main():
     parser.add_argument("--target", type=float, default=0.98,
                         help="test accuracy that counts as success (default 0.98)")
     options = parser.parse_args()
+    if options.batch % WORLD_SIZE:
+        parser.error(f"--batch {options.batch} cannot be shared by {WORLD_SIZE} processes")
     device = pick_device(options.device)
     if WORLD_SIZE > 1:
         torch.distributed.init_process_group(

@@ -18,6 +18,7 @@ def apply() -> None:
     if _dlpack_device_raises():
         _patch_dlpack_device()
     _patch_dlpack()
+    _patch_ddp()
     from torch_xpu_lite import _autocast, _ipc, _parallel
 
     _autocast.patch()
@@ -68,3 +69,31 @@ def _patch_dlpack() -> None:
         return original(tensor, max_version=max_version, dl_device=dl_device, copy=copy)
 
     torch.Tensor.__dlpack__ = __dlpack__
+
+
+def _patch_ddp() -> None:
+    """bfloat16 compression hooks over ``xpulite``, which DDP (2.13) allows to NCCL and XCCL only.
+
+    It asks by the hook's name, so it is shown another one.
+    """
+    from torch.nn.parallel import DistributedDataParallel
+
+    if not hasattr(DistributedDataParallel, "_check_comm_hook"):
+        return
+    original = DistributedDataParallel._check_comm_hook
+
+    @functools.wraps(original)
+    def _check_comm_hook(self, hook):
+        if getattr(hook, "__name__", "").startswith("bf16_compress") and _over_xpulite(self):
+            checked = functools.wraps(hook)(functools.partial(hook))
+            checked.__name__ = "compress"
+            return original(self, checked)
+        return original(self, hook)
+
+    DistributedDataParallel._check_comm_hook = _check_comm_hook
+
+
+def _over_xpulite(ddp) -> bool:
+    backend = ddp.process_group._get_backend(torch.device(ddp.device_type))
+    backend = getattr(backend, "wrapped_pg", backend)  # TORCH_DISTRIBUTED_DEBUG=DETAIL
+    return backend.name() == "xpulite"

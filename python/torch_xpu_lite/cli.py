@@ -12,7 +12,15 @@ def main(argv=None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("info", help="devices, engine, instruction sets, versions, options")
     commands.add_parser("doctor", help="check the installation and say what to do")
+    from torch_xpu_lite import launch
+
+    starter = commands.add_parser(
+        "launch", help="start a program in several processes, each on its share of the cores",
+        description="Starts the ranks of a distributed program, each on its share of the cores.")
+    launch.add_arguments(starter)
     arguments = parser.parse_args(argv)
+    if arguments.command == "launch":
+        return launch.run(arguments, starter)
     if arguments.command == "info":
         from torch_xpu_lite._info import run
     else:

@@ -1,0 +1,21 @@
+"""Binds a rank to its cores, then becomes the program: what ``xpu-lite launch`` starts.
+
+It runs as a script, before torch: OpenMP counts its threads and threads inherit their
+cores when torch is loaded, and an import from this package would load torch.
+"""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Arguments: the cores of the local ranks ("0,1;2,3"; "" binds none), the command."""
+    shares = sys.argv[1].split(";")
+    local = int(os.environ["LOCAL_RANK"])
+    if local < len(shares) and shares[local]:
+        os.sched_setaffinity(0, {int(core) for core in shares[local].split(",")})
+    os.execvp(sys.argv[2], sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
