@@ -17,7 +17,7 @@ void all_gather(Board& board, const Call& call, ConstSlice in, const Slice* outs
   const auto write = [&](uint64_t t) {
     const size_t size = piece(in.bytes, chunk, t);
     if (t > 0 && size == 0) return;
-    copy_cached(board.write(t, size), bytes_of(in.data) + t * chunk, size);
+    board.put(board.write(t, size), bytes_of(in.data) + t * chunk, size);
     board.post(t);
   };
   const auto read = [&](uint64_t t) {

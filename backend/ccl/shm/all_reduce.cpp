@@ -28,7 +28,7 @@ void one_shot(Board& board, const void* in, void* out, size_t count, DataType ty
   const auto write = [&](uint64_t t) {
     if (!writes) return;
     const size_t bytes = elements(t) * element;
-    copy_cached(board.write(t, bytes), bytes_of(in) + t * chunk * element, bytes);
+    board.put(board.write(t, bytes), bytes_of(in) + t * chunk * element, bytes);
     board.post(t);
   };
   const auto read = [&](uint64_t t) {
@@ -88,7 +88,7 @@ class Blocks {
     std::byte* slot = board_.write(t, (n_ - 1) * part_ * element_);
     for (int i = 1; i < n_; ++i) {
       const int to = (board_.rank() + i) % n_;
-      copy_cached(slot + place(board_.rank(), to), in_ + begin(b, to) * element_,
+      board_.put(slot + place(board_.rank(), to), in_ + begin(b, to) * element_,
                   elements(b, to) * element_);
     }
     board_.post(t);
@@ -103,9 +103,13 @@ class Blocks {
                                                    place(peer, rank);
     const uint64_t t = collect_step(b);
     std::byte* result = board_.write(t, part_ * element_);
-    reduce_buffers(result, board_.pointers(), n_, count, type_, reduction_, n_);
+    if (wants()) {
+      reduce_buffers(out_ + offset, board_.pointers(), n_, count, type_, reduction_, n_);
+      board_.put(result, out_ + offset, count * element_);
+    } else {
+      reduce_buffers(result, board_.pointers(), n_, count, type_, reduction_, n_);
+    }
     board_.post(t);
-    if (wants()) copy_streaming(out_ + offset, result, count * element_);
   }
 
   void collect(uint64_t b) {
@@ -146,7 +150,7 @@ Description describe(size_t count, DataType type, const Reduction& reduction, in
 
 // Up to here the second step costs more than what it saves.
 size_t one_shot_bytes(const Board& board) {
-  return std::min<size_t>(board.capacity(), board.size() == 2 ? 32 << 10 : 8 << 10);
+  return std::min<size_t>(board.capacity(), board.size() == 2 ? 256 << 10 : 8 << 10);
 }
 
 } // namespace

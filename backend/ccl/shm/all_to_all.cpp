@@ -37,7 +37,7 @@ void all_to_all(Board& board, const Call& call, const ConstSlice* ins, const Sli
     }
     for (int i = 1; i < n; ++i) {
       const int to = (rank + i) % n;
-      copy_cached(slot + head(t) + place(rank, to, mine.bytes),
+      board.put(slot + head(t) + place(rank, to, mine.bytes),
                   bytes_of(ins[to].data) + t * most, piece(ins[to].bytes, most, t));
     }
     board.post(t);

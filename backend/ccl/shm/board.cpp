@@ -46,12 +46,9 @@ std::byte* Board::write(uint64_t t, size_t bytes) {
   return segment_.bulk(rank_, step);
 }
 
-void Board::post(uint64_t t) noexcept { post(t, mine_.bytes); }
-
-void Board::post(uint64_t t, uint64_t described_bytes) noexcept {
+void Board::post(uint64_t t) noexcept {
   Slot& slot = segment_.slot(rank_, step_ + t);
   slot.description = mine_;
-  slot.description.bytes = described_bytes;
   advance(slot.stamp, slot.sleepers, step_ + t + 1);
 }
 

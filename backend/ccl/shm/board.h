@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backend/ccl/shm/members.h"
+#include "backend/ccl/shm/slot_writer.h"
 #include "backend/ccl/shm/waiter.h"
 
 namespace xpu_lite::ccl::shm {
@@ -37,9 +38,9 @@ class Board : private Patience {
 
   // Waits until the slot of step t is free; `bytes` of data go to what it returns.
   std::byte* write(uint64_t t, size_t bytes);
-  // `bytes` of the description as the peers shall see it, where it is not the usual.
+  // Copies into what write() returned.
+  void put(std::byte* to, const void* from, size_t bytes) { writer_.copy(to, from, bytes); }
   void post(uint64_t t) noexcept;
-  void post(uint64_t t, uint64_t described_bytes) noexcept;
   // Waits for the peer's data of step t. `described_bytes` is what its description
   // must say; or any.
   static constexpr uint64_t kAny = ~uint64_t{0};
@@ -73,6 +74,7 @@ class Board : private Patience {
   const size_t capacity_;
   const uint64_t slots_;
   Waiter waiter_;
+  SlotWriter writer_;
   uint64_t step_ = 0;         // the first step of the call under way, or of the next
   std::vector<uint64_t> seen_; // of each rank: steps known to be finished
   std::vector<const void*> pointers_;

@@ -13,7 +13,7 @@ namespace xpu_lite::ccl::shm {
 namespace {
 
 // Larger ones would push out of the cache what the caller works on.
-constexpr size_t kPastTheCache = size_t{4} << 20;
+constexpr size_t kPastTheCache = size_t{8} << 20;
 
 void copy_out(std::byte* to, const std::byte* from, size_t bytes, bool past_the_cache) {
   if (past_the_cache) copy_streaming(to, from, bytes);

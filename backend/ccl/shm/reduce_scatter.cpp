@@ -45,7 +45,7 @@ void reduce_scatter(Board& board, const Call& call, const void* const* ins, cons
     std::byte* slot = board.write(t, (n - 1) * chunk * element);
     for (int i = 1; i < n; ++i) {
       const int to = (rank + i) % n;
-      copy_cached(slot + place(rank, to), bytes_of(ins[to]) + t * chunk * element,
+      board.put(slot + place(rank, to), bytes_of(ins[to]) + t * chunk * element,
                   piece(counts[to], chunk, t) * element);
     }
     board.post(t);

@@ -19,7 +19,7 @@ void broadcast(Board& board, const Call& call, void* data, size_t bytes, int roo
     std::byte* at = bytes_of(data) + t * chunk;
     const size_t size = piece(bytes, chunk, t);
     if (gives) {
-      copy_cached(board.write(t, size), at, size);
+      board.put(board.write(t, size), at, size);
       board.post(t);
     } else {
       copy_streaming(at, board.read(root, t, bytes), size);
@@ -42,7 +42,7 @@ void gather(Board& board, const Call& call, ConstSlice in, const Slice* outs, in
   const size_t chunk = board.capacity();
   const auto give = [&](uint64_t t) {
     const size_t size = piece(in.bytes, chunk, t);
-    copy_cached(board.write(t, size), bytes_of(in.data) + t * chunk, size);
+    board.put(board.write(t, size), bytes_of(in.data) + t * chunk, size);
     board.post(t);
   };
   uint64_t steps = steps_for(mine.bytes, chunk);
@@ -109,7 +109,7 @@ void scatter(Board& board, const Call& call, const ConstSlice* ins, Slice out, i
       }
       for (int peer = 0; peer < n; ++peer) {
         if (peer == root) continue;
-        copy_cached(slot + head + place(peer, chunk), bytes_of(ins[peer].data) + t * chunk,
+        board.put(slot + head + place(peer, chunk), bytes_of(ins[peer].data) + t * chunk,
                     piece(ins[peer].bytes, chunk, t));
       }
       board.post(t);

@@ -42,6 +42,7 @@ void Waiter::slow(std::atomic<uint64_t>& word, std::atomic<uint32_t>& sleepers, 
           return;
         }
       }
+      ::sched_yield(); // whom it waits for may want this very core
       patience.check(false);
       spent = nanoseconds(Clock::now() - start);
     }
