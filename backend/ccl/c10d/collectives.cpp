@@ -108,6 +108,12 @@ std::shared_ptr<Event> ready_event(const Tensors& tensors) {
   return nullptr;
 }
 
+bool host_waits_on(c10::Device device) {
+  if (device.type() != c10::DeviceType::PrivateUse1) return true;
+  Stream& stream = current_stream(device.index());
+  return stream.runs_inline() || Stream::of_worker() == &stream;
+}
+
 ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::broadcast(
     Tensors& tensors, const c10d::BroadcastOptions& opts) {
   const char* op = "broadcast";

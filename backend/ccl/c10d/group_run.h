@@ -65,6 +65,9 @@ struct CollectiveJob final : Job {
 // is now.
 std::shared_ptr<Event> ready_event(const std::vector<at::Tensor>& tensors);
 
+// True where the caller's stream runs its work on the calling thread.
+bool host_waits_on(c10::Device device);
+
 template <class Body>
 c10::intrusive_ptr<c10d::Work> ProcessGroupXpuLite::run(const CallInfo& info, Tensors inputs,
                                                         Tensors outputs, Body body) {
@@ -75,7 +78,8 @@ c10::intrusive_ptr<c10d::Work> ProcessGroupXpuLite::run(const CallInfo& info, Te
   std::shared_ptr<Event> ready = ready_event(inputs);
   if (!ready) ready = ready_event(outputs);
   const auto timeout = timeout_of(info.timeout);
-  const bool inline_wanted = !info.async && !ready && !coalescing_;
+  // Not on a side stream, even an idle one: there the stream waits, and not the host.
+  const bool inline_wanted = !info.async && !coalescing_ && host_waits_on(device);
 
   std::unique_lock<std::mutex> lock(mutex_);
   const uint64_t sequence = ++sequence_;

@@ -55,6 +55,8 @@ PYBIND11_MODULE(_ccl, m) {
            py::arg("store"), py::arg("rank"), py::arg("size"), py::arg("options"))
       .def_property_readonly("transport", &PyGroup::transport_name,
                              "What moves the data: 'shm', 'oneccl', 'gloo' or a pair of them.")
+      // new_group() calls it on the ranks that are not members of the new group.
+      .def("perform_nocolor_split", [](PyGroup&, const py::object&) {}, py::arg("device"))
       .def("describe", &PyGroup::describe, "One line on the transport and its parameters.")
       .def_property_readonly(
           "options",

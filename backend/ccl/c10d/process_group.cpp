@@ -153,7 +153,10 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::exchange(OpType type, Tensors&
   const at::Tensor& t = tensors[0];
   check_tensor(op, "tensor", t);
   TORCH_CHECK_VALUE(tag >= 0, op, ": tag must not be negative, got ", tag);
-  if (type != OpType::RECVANYSOURCE) check_root(op, peer);
+  if (type != OpType::RECVANYSOURCE) {
+    check_root(op, peer);
+    TORCH_CHECK_VALUE(peer != rank_, op, ": rank ", rank_, " is the calling rank itself");
+  }
   const char* title = sends ? "xpulite:send" : "xpulite:recv";
   if (type == OpType::RECVANYSOURCE) title = "xpulite:recvAnySource";
   const uint64_t sequence = ++message_sequence_;
