@@ -12,6 +12,9 @@ std::exception_ptr to_torch_error(std::exception_ptr error) noexcept {
   try {
     try {
       std::rethrow_exception(error);
+    } catch (const TimeoutError& e) {
+      C10_THROW_ERROR(DistBackendError, message(e.what(), "; see the timeout of "
+                      "init_process_group and new_group"));
     } catch (const PeerError& e) {
       C10_THROW_ERROR(DistBackendError, e.what());
     } catch (const OutOfMemoryError& e) {
