@@ -23,9 +23,10 @@ def register() -> None:
     dist.Backend.register_backend(
         BACKEND, _create, extended_api=True, devices=["cpu", "xpu_lite"]
     )
-    from torch_xpu_lite import _c10d
+    from torch_xpu_lite import _c10d, _mesh
 
     _c10d.patch()
+    _mesh.patch()
 
 
 def _create(group, options):
