@@ -77,8 +77,12 @@ void set_environment(const std::string& root) {
     set_default("FI_PROVIDER_PATH", root + "/opt/mpi/libfabric/lib/prov");
   set_default("CCL_ATL_TRANSPORT", "ofi");
   set_default("CCL_PROCESS_LAUNCHER", "none");
-  const char* transport = std::getenv("CCL_ATL_TRANSPORT");
-  if (transport && std::string(transport) == "ofi") set_default("FI_PROVIDER", "tcp");
+  if (std::string(std::getenv("CCL_ATL_TRANSPORT")) == "mpi") {
+    if (const std::string mpi = root + "/lib/libmpi.so.12"; exists(mpi))
+      set_default("CCL_MPI_LIBRARY_PATH", mpi); // else it quietly takes libfabric
+  } else {
+    set_default("FI_PROVIDER", "tcp");
+  }
   set_default("CCL_WORKER_OFFLOAD", "0");
   set_default("CCL_YIELD", "sched_yield");
   set_default("CCL_LOG_LEVEL", "error");
