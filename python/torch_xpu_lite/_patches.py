@@ -72,9 +72,10 @@ def _patch_dlpack() -> None:
 
 
 def _patch_ddp() -> None:
-    """bfloat16 compression hooks over ``xpulite``, which DDP (2.13) allows to NCCL and XCCL only.
+    """What DDP (2.13) says and allows of a group over ``xpulite``.
 
-    It asks by the hook's name, so it is shown another one.
+    bfloat16 compression hooks are for NCCL and XCCL only; it asks by the hook's name, so
+    it is shown another one. Its logging data call every group of another backend "custom".
     """
     from torch.nn.parallel import DistributedDataParallel
 
@@ -91,6 +92,16 @@ def _patch_ddp() -> None:
         return original(self, hook)
 
     DistributedDataParallel._check_comm_hook = _check_comm_hook
+    logging_data = DistributedDataParallel._get_ddp_logging_data
+
+    @functools.wraps(logging_data)
+    def _get_ddp_logging_data(self):
+        data = logging_data(self)
+        if data.get("backend_name") == "custom" and _over_xpulite(self):
+            data["backend_name"] = "xpulite"
+        return data
+
+    DistributedDataParallel._get_ddp_logging_data = _get_ddp_logging_data
 
 
 def _over_xpulite(ddp) -> bool:
