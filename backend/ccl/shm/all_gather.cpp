@@ -1,6 +1,5 @@
 // all_gather: a rank shows its data in chunks, and everybody copies them out.
 
-#include "backend/ccl/kernels/reduce.h"
 #include "backend/ccl/shm/collectives.h"
 #include "backend/ccl/shm/pieces.h"
 
@@ -11,8 +10,11 @@ void all_gather(Board& board, const Call& call, ConstSlice in, const Slice* outs
   Description mine;
   mine.bytes = in.bytes;
   board.begin(call, mine, false);
-  size_t largest = in.bytes;
-  for (int peer = 0; peer < n; ++peer) largest = std::max(largest, outs[peer].bytes);
+  size_t largest = 0, total = 0;
+  for (int peer = 0; peer < n; ++peer) {
+    largest = std::max(largest, outs[peer].bytes);
+    total += outs[peer].bytes;
+  }
   const size_t chunk = board.capacity();
   const auto write = [&](uint64_t t) {
     const size_t size = piece(in.bytes, chunk, t);
@@ -25,8 +27,8 @@ void all_gather(Board& board, const Call& call, ConstSlice in, const Slice* outs
       const int peer = (board.rank() + i) % n;
       const size_t size = piece(outs[peer].bytes, chunk, t);
       if (t > 0 && size == 0) continue;
-      copy_streaming(bytes_of(outs[peer].data) + t * chunk,
-                     board.read(peer, t, outs[peer].bytes), size);
+      take(bytes_of(outs[peer].data) + t * chunk, board.read(peer, t, outs[peer].bytes), size,
+           total);
     }
   };
   pipeline(board, steps_for(largest, chunk), write, read);

@@ -103,12 +103,10 @@ class Blocks {
                                                    place(peer, rank);
     const uint64_t t = collect_step(b);
     std::byte* result = board_.write(t, part_ * element_);
-    if (wants()) {
-      reduce_buffers(out_ + offset, board_.pointers(), n_, count, type_, reduction_, n_);
-      board_.put(result, out_ + offset, count * element_);
-    } else {
-      reduce_buffers(result, board_.pointers(), n_, count, type_, reduction_, n_);
-    }
+    // Not right into the slot: see Note [Writing to shared lines].
+    std::byte* to = wants() ? out_ + offset : board_.scratch(count * element_);
+    reduce_buffers(to, board_.pointers(), n_, count, type_, reduction_, n_);
+    board_.put(result, to, count * element_);
     board_.post(t);
   }
 
@@ -116,8 +114,8 @@ class Blocks {
     const uint64_t t = collect_step(b);
     for (int i = 1; i < n_ && wants(); ++i) {
       const int from = (board_.rank() + i) % n_;
-      copy_streaming(out_ + begin(b, from) * element_, board_.read(from, t, bytes()),
-                     elements(b, from) * element_);
+      take(out_ + begin(b, from) * element_, board_.read(from, t, bytes()),
+           elements(b, from) * element_, in_ == out_ ? 0 : bytes()); // in place: it is cached
     }
     board_.finish(t);
   }
@@ -148,9 +146,12 @@ Description describe(size_t count, DataType type, const Reduction& reduction, in
   return mine;
 }
 
-// Up to here the second step costs more than what it saves.
+// Up to here the second step costs more than what it saves; most where ranks share
+// cores and a step is a change of processes.
 size_t one_shot_bytes(const Board& board) {
-  return std::min<size_t>(board.capacity(), board.size() == 2 ? 256 << 10 : 8 << 10);
+  if (board.size() == 2) return board.capacity();
+  return std::min<size_t>(board.capacity(),
+                          (board.crowded() ? 256 << 10 : 64 << 10) / board.size());
 }
 
 } // namespace

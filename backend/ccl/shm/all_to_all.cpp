@@ -5,7 +5,6 @@
 
 #include <cstring>
 
-#include "backend/ccl/kernels/reduce.h"
 #include "backend/ccl/shm/collectives.h"
 #include "backend/ccl/shm/pieces.h"
 
@@ -64,8 +63,8 @@ void all_to_all(Board& board, const Call& call, const ConstSlice* ins, const Sli
       if (size == 0) continue;
       const std::byte* slot = board.read(from, t, Board::kAny);
       const uint64_t theirs = board.described_bytes(from, t);
-      copy_streaming(bytes_of(outs[from].data) + t * most,
-                     slot + head(t) + place(from, rank, theirs), size);
+      take(bytes_of(outs[from].data) + t * most, slot + head(t) + place(from, rank, theirs), size,
+           n * outs[from].bytes);
     }
     board.finish(t);
   }

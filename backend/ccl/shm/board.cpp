@@ -68,6 +68,11 @@ void Board::finish(uint64_t t) noexcept {
   advance(control.done, control.sleepers, step_ + t + 1);
 }
 
+std::byte* Board::scratch(size_t bytes) {
+  if (scratch_.size() < bytes) scratch_.resize(bytes);
+  return scratch_.data();
+}
+
 void Board::compare(int peer, const Slot& slot, uint64_t described_bytes) {
   const Description& theirs = slot.description;
   if (same_call(mine_, theirs)) {

@@ -51,6 +51,10 @@ class Board : private Patience {
   }
   void finish(uint64_t t) noexcept;
 
+  // Memory of this rank alone, until the next call of it.
+  std::byte* scratch(size_t bytes);
+  // Whether there are more ranks than cores.
+  bool crowded() const { return !members_.may_spin(); }
   // Room for one pointer per rank.
   const void** pointers() { return pointers_.data(); }
   const Description& mine() const { return mine_; }
@@ -78,6 +82,7 @@ class Board : private Patience {
   uint64_t step_ = 0;         // the first step of the call under way, or of the next
   std::vector<uint64_t> seen_; // of each rank: steps known to be finished
   std::vector<const void*> pointers_;
+  std::vector<std::byte> scratch_;
   Description mine_;
   Deadline deadline_ = Deadline::max();
   // The wait under way, for check().

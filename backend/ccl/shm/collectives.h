@@ -34,6 +34,9 @@ void all_to_all(Board&, const Call&, const ConstSlice* ins, const Slice* outs);
 // One step.
 void barrier(Board&, const Call&);
 
+// Copies a piece of a result of `total` bytes out of a slot. Results larger than the
+// caches go past them: their lines would be read from memory only to be overwritten.
+void take(void* to, const std::byte* slot, size_t bytes, size_t total);
 // The rank's own piece of a collective that gives it to itself.
 void copy_own(Slice to, ConstSlice from);
 

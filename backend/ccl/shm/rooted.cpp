@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "backend/ccl/kernels/reduce.h"
 #include "backend/ccl/shm/collectives.h"
 #include "backend/ccl/shm/pieces.h"
 
@@ -22,7 +21,7 @@ void broadcast(Board& board, const Call& call, void* data, size_t bytes, int roo
       board.put(board.write(t, size), at, size);
       board.post(t);
     } else {
-      copy_streaming(at, board.read(root, t, bytes), size);
+      take(at, board.read(root, t, bytes), size, bytes);
     }
     board.finish(t);
   }
@@ -66,8 +65,8 @@ void gather(Board& board, const Call& call, ConstSlice in, const Slice* outs, in
       const int peer = (root + i) % board.size();
       const size_t size = piece(outs[peer].bytes, chunk, t);
       if (t > 0 && size == 0) continue;
-      copy_streaming(bytes_of(outs[peer].data) + t * chunk,
-                     board.read(peer, t, outs[peer].bytes), size);
+      take(bytes_of(outs[peer].data) + t * chunk, board.read(peer, t, outs[peer].bytes), size,
+           outs[peer].bytes);
     }
     board.finish(t);
   }
@@ -114,8 +113,8 @@ void scatter(Board& board, const Call& call, const ConstSlice* ins, Slice out, i
       }
       board.post(t);
     } else if (const size_t size = piece(out.bytes, chunk, t); t == 0 || size > 0) {
-      copy_streaming(bytes_of(out.data) + t * chunk,
-                     board.read(root, t, Board::kAny) + head + place(board.rank(), chunk), size);
+      take(bytes_of(out.data) + t * chunk,
+           board.read(root, t, Board::kAny) + head + place(board.rank(), chunk), size, out.bytes);
     }
     board.finish(t);
   }

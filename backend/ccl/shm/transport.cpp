@@ -4,17 +4,11 @@
 
 #include <unistd.h>
 
-#include <cstring>
-
 #include "backend/ccl/kernels/reduce.h"
 #include "backend/ccl/shm/collectives.h"
 
 namespace xpu_lite::ccl {
 namespace shm {
-
-void copy_own(Slice to, ConstSlice from) {
-  if (to.data != from.data && from.bytes > 0) copy_streaming(to.data, from.data, from.bytes);
-}
 
 ShmTransport::ShmTransport(const Group& group)
     : segment_(group), members_(segment_, group),
