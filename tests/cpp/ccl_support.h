@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "backend/ccl/host.h"
+#include "backend/ccl/prefix_store.h"
 #include "backend/ccl/store.h"
 #include "backend/ccl/transport.h"
 
@@ -192,28 +193,6 @@ class FileStore final : public Store {
   }
   std::string path_;
   pid_t owner_;
-};
-
-// A store under a prefix: several groups over one store.
-class PrefixStore final : public Store {
- public:
-  PrefixStore(std::string prefix, std::shared_ptr<Store> base)
-      : prefix_(std::move(prefix) + "/"), base_(std::move(base)) {}
-  void set(const std::string& key, const std::string& value) override {
-    base_->set(prefix_ + key, value);
-  }
-  std::string get(const std::string& key, Deadline deadline) override {
-    return base_->get(prefix_ + key, deadline);
-  }
-  bool check(const std::string& key) override { return base_->check(prefix_ + key); }
-  int64_t add(const std::string& key, int64_t amount) override {
-    return base_->add(prefix_ + key, amount);
-  }
-  void remove(const std::string& key) override { base_->remove(prefix_ + key); }
-
- private:
-  std::string prefix_;
-  std::shared_ptr<Store> base_;
 };
 
 // How a rank ended. `text` is the error that left fn, or what a signal did.
