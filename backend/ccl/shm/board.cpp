@@ -148,10 +148,10 @@ std::string Board::context() const {
 void Board::mismatch(const std::string& what) { fail(Failure::Mismatch, what); }
 
 void Board::fail(Failure kind, const std::string& text) {
-  const std::string reason = message(context(), ": ", text);
-  members_.break_group(kind, reason);
+  members_.break_group(kind, message(text, " (found by rank ", label(rank_), " in ",
+                                     text_of(mine_), ")"));
   // Another rank's reason may have come first; this call's own is as true.
-  throw_failure(kind, reason);
+  throw_failure(kind, message(context(), ": ", text));
 }
 
 } // namespace xpu_lite::ccl::shm

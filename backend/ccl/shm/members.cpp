@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include "backend/ccl/shm/futex.h"
@@ -25,6 +27,14 @@ int ranks_of_host(int size) {
   return known;
 }
 
+// What a container may use of the cores that it sees; by cgroup v2.
+int cores_of_quota() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max"); // "200000 100000", or "max 100000"
+  double quota = 0, period = 0;
+  if (!(file >> quota >> period) || period <= 0) return INT_MAX;
+  return std::max(1, static_cast<int>(quota / period));
+}
+
 } // namespace
 
 void throw_failure(Failure kind, const std::string& text) {
@@ -38,7 +48,7 @@ Members::Members(Segment& segment, const Group& group)
       group_("process group '" + group.name + "'"), labels_(group.labels) {
   int cores = 0;
   for (auto& word : header_.cores) cores += std::popcount(word.load());
-  may_spin_ = ranks_of_host(size_) <= cores;
+  may_spin_ = ranks_of_host(size_) <= std::min(cores, cores_of_quota());
   for (int peer = 0; peer < size_; ++peer)
     processes_.push_back(
         Process::watch(segment.control(peer).pid, segment.control(peer).start_time));
