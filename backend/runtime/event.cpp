@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "backend/runtime/blocking.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/error.h"
 
@@ -64,6 +65,7 @@ void Event::wait() const {
   ensure_initialized(); // in a forked child the mark would never come
   // On the stream's own worker: the mark is behind the caller.
   if (Stream::of_worker() == &mark_->stream) return;
+  BlockingScope blocking;
   mark_->wait();
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "backend/runtime/blocking.h"
+
 namespace xpu_lite {
 namespace {
 
@@ -38,8 +40,10 @@ bool wait_for_outside_work() {
     for (auto& [id, work] : outside().all)
       if (!work.idle()) busy.push_back(work);
   }
+  if (busy.empty()) return false;
+  BlockingScope blocking;
   for (OutsideWork& work : busy) work.wait();
-  return !busy.empty();
+  return true;
 }
 
 } // namespace xpu_lite

@@ -8,6 +8,7 @@
 #include <typeinfo>
 #include <utility>
 
+#include "backend/runtime/blocking.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/drain.h"
 #include "backend/runtime/error.h"
@@ -123,6 +124,8 @@ bool Stream::query() const {
 void Stream::wait() {
   if (worker_stream == this) return;
   ensure_initialized();
+  if (queue_->idle()) return;
+  BlockingScope blocking;
   queue_->wait();
 }
 

@@ -2,10 +2,26 @@
 // static registrations make the device known to PyTorch.
 
 #include "backend/aten/bindings/bindings.h"
+#include "backend/runtime/blocking.h"
+
+namespace {
+
+// Operators that Python's own dispatch calls (DTensor) run with Python's lock held.
+void* let_go_of_python() {
+  if (!Py_IsInitialized() || !PyGILState_Check()) return nullptr;
+  return PyEval_SaveThread();
+}
+
+void take_python_again(void* state) {
+  PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+}
+
+} // namespace
 
 PYBIND11_MODULE(_C, m) {
   using namespace xpu_lite::bindings;
   m.doc() = "Native half of torch_xpu_lite; use torch.xpu_lite instead.";
+  xpu_lite::set_blocking_hooks({let_go_of_python, take_python_again});
   bind_errors(m);
   bind_device(m);
   bind_stream(m);

@@ -7,6 +7,7 @@
 
 #include "backend/ccl/c10d/host_view.h"
 #include "backend/ccl/c10d/process_group.h"
+#include "backend/runtime/blocking.h"
 #include "backend/runtime/event.h"
 #include "backend/runtime/stream.h"
 
@@ -112,7 +113,10 @@ c10::intrusive_ptr<c10d::Work> ProcessGroupXpuLite::run(const CallInfo& info, Te
     J job(work, call, timeout, executed_, std::move(body));
     add_hook(job);
     lock.unlock();
-    if (queue_->try_run_here(job)) return work;
+    {
+      BlockingScope blocking;
+      if (queue_->try_run_here(job)) return work;
+    }
     lock.lock();
     enqueue(std::make_shared<J>(work, call, timeout, executed_, std::move(*job.body)));
     return work;

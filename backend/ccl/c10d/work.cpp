@@ -3,6 +3,7 @@
 #include <ATen/core/ivalue.h>
 #include <c10/util/Exception.h>
 
+#include "backend/runtime/blocking.h"
 #include "backend/runtime/stream.h"
 
 namespace xpu_lite::ccl {
@@ -104,6 +105,7 @@ c10d::WorkResult WorkXpuLite::outcome() const {
 
 bool WorkXpuLite::block(Deadline deadline) {
   if (ended()) return true;
+  BlockingScope blocking;
   if (help && help(deadline)) return true;
   std::unique_lock<std::mutex> lock(mutex_);
   auto is_done = [&] { return completed_; };
