@@ -24,6 +24,7 @@
 
 #include "backend/ccl/any_receive.h"
 #include "backend/ccl/exchange.h"
+#include "backend/ccl/hierarchical.h"
 #include "backend/ccl/kernels/reduce.h"
 #include "backend/ccl/prefix_store.h"
 #include "backend/ccl/tcp/mailbox.h"
@@ -32,33 +33,7 @@
 namespace xpu_lite::ccl {
 namespace {
 
-using Bytes = std::vector<char>;
-
-void copy(void* to, const void* from, size_t bytes) {
-  if (bytes > 0 && to != from) std::memmove(to, from, bytes);
-}
-
-// Which ranks are on which host.
-struct Layout {
-  std::vector<int> host;                 // by rank
-  std::vector<std::vector<int>> members; // by host, ascending; the first is its leader
-  std::vector<int> index;                // by rank: which of its host's members it is
-
-  explicit Layout(const Group& group) : host(group.size), index(group.size) {
-    std::vector<std::string> names;
-    for (int rank = 0; rank < group.size; ++rank) {
-      const auto known = std::find(names.begin(), names.end(), group.hosts[rank]);
-      host[rank] = static_cast<int>(known - names.begin());
-      if (known == names.end()) {
-        names.push_back(group.hosts[rank]);
-        members.emplace_back();
-      }
-      index[rank] = static_cast<int>(members[host[rank]].size());
-      members[host[rank]].push_back(rank);
-    }
-  }
-  int hosts() const { return static_cast<int>(members.size()); }
-};
+using namespace hierarchical;
 
 // The part of a group that `ranks` are.
 Group part_of(const Group& group, const std::vector<int>& ranks, const std::string& prefix) {
@@ -185,7 +160,7 @@ class Hierarchical final : public Transport {
       std::vector<Slice> takes(size());
       ins[root] = in;
       if (rank_ == root) takes.assign(outs, outs + size());
-      deliver(call, ins.data(), takes.data());
+      hierarchical::all_to_all(place(), call, ins.data(), takes.data());
     });
   }
 
@@ -195,7 +170,7 @@ class Hierarchical final : public Transport {
       std::vector<Slice> outs(size());
       if (rank_ == root) gives.assign(ins, ins + size());
       outs[root] = out;
-      deliver(call, gives.data(), outs.data());
+      hierarchical::all_to_all(place(), call, gives.data(), outs.data());
     });
   }
 
@@ -241,7 +216,7 @@ class Hierarchical final : public Transport {
   }
 
   void all_to_all(const Call& call, const ConstSlice* ins, const Slice* outs) override {
-    guard(call, 0, -1, [&] { deliver(call, ins, outs); });
+    guard(call, 0, -1, [&] { hierarchical::all_to_all(place(), call, ins, outs); });
   }
 
   void barrier(const Call& call) override {
@@ -364,7 +339,7 @@ class Hierarchical final : public Transport {
     plain.check_all = false;
     gather_all(plain, {&own, sizeof own}, outs.data());
     const auto text = [](const Text& t) {
-      return message(name_of(static_cast<Collective>(t.kind)), " number ", t.sequence,
+      return message(name_of(static_cast<Collective>(t.kind)), " #", t.sequence,
                      t.count ? message(" of ", t.count) : "",
                      t.root >= 0 ? message(", root ", t.root) : "");
     };
@@ -402,30 +377,8 @@ class Hierarchical final : public Transport {
     local_->scatter(call, shares.data(), {out, rank_ == root ? bytes : 0}, 0);
   }
 
-  // The pieces one after the other: where they lie, if they do, else in `room`, which is
-  // filled where they hold something.
-  static const void* joined(const std::vector<ConstSlice>& pieces, Bytes& room,
-                            bool fill = true) {
-    const char* next = nullptr;
-    const void* first = nullptr;
-    bool together = true;
-    size_t total = 0;
-    for (const ConstSlice& piece : pieces) {
-      total += piece.bytes;
-      if (piece.bytes == 0) continue;
-      if (!first) first = piece.data;
-      else together = together && piece.data == next;
-      next = static_cast<const char*>(piece.data) + piece.bytes;
-    }
-    if (together) return first;
-    room.resize(total);
-    char* to = room.data();
-    if (!fill) return to;
-    for (const ConstSlice& piece : pieces) {
-      copy(to, piece.data, piece.bytes);
-      to += piece.bytes;
-    }
-    return room.data();
+  Place place() const {
+    return {layout_, rank_, host_, mine_, leads_, local_.get(), between_.get()};
   }
 
   void gather_all(const Call& call, ConstSlice in, const Slice* outs) {
@@ -456,120 +409,6 @@ class Hierarchical final : public Transport {
         from += outs[r].bytes;
       }
     }
-  }
-
-  // outs[r] receives what rank r has in ins[rank()], for any sizes.
-  void deliver(const Call& call, const ConstSlice* ins, const Slice* outs) {
-    const size_t n = size(), m = mine_.size();
-    // What every rank of this host sends and expects.
-    std::vector<uint64_t> sizes(2 * n * m);
-    {
-      std::vector<uint64_t> own(2 * n);
-      for (size_t r = 0; r < n; ++r) {
-        own[r] = ins[r].bytes;
-        own[n + r] = outs[r].bytes;
-      }
-      std::vector<Slice> all;
-      for (size_t i = 0; i < m; ++i) all.push_back({&sizes[2 * n * i], 2 * n * sizeof own[0]});
-      if (local_) local_->all_gather(call, {own.data(), all[0].bytes}, all.data());
-      else sizes = own;
-    }
-    const auto sent = [&](size_t i, int to) { return sizes[2 * n * i + to]; };
-    const auto expected = [&](size_t i, int from) { return sizes[2 * n * i + n + from]; };
-
-    if (local_) {
-      std::vector<ConstSlice> gives;
-      std::vector<Slice> takes;
-      for (int r : mine_) {
-        gives.push_back(ins[r]);
-        takes.push_back(outs[r]);
-      }
-      local_->all_to_all(call, gives.data(), takes.data());
-    } else {
-      copy(outs[rank_].data, ins[rank_].data, outs[rank_].bytes);
-    }
-
-    // What leaves the host, to its leader: by host of its receiver, and by receiver.
-    std::vector<ConstSlice> leaving;
-    each_elsewhere([&](int, int r) { leaving.push_back(ins[r]); });
-    Bytes room;
-    const void* joint = joined(leaving, room);
-    size_t joint_bytes = 0;
-    for (const ConstSlice& piece : leaving) joint_bytes += piece.bytes;
-    std::vector<Bytes> from_rank(m);
-    std::vector<const char*> next(m);
-    if (local_) {
-      std::vector<Slice> takes(m);
-      for (size_t i = 0; i < m && leads_; ++i) {
-        size_t bytes = 0;
-        each_elsewhere([&](int, int r) { bytes += sent(i, r); });
-        from_rank[i].resize(bytes);
-        takes[i] = {from_rank[i].data(), bytes};
-        next[i] = from_rank[i].data();
-      }
-      local_->gather(call, {joint, joint_bytes}, takes.data(), 0);
-    } else {
-      next[0] = static_cast<const char*>(joint);
-    }
-
-    std::vector<Bytes> arrived(layout_.hosts());
-    if (leads_) {
-      // For each host: by receiver, and by sender.
-      std::vector<Bytes> departing(layout_.hosts());
-      each_elsewhere([&](int host, int r) {
-        for (size_t i = 0; i < m; ++i) {
-          departing[host].insert(departing[host].end(), next[i], next[i] + sent(i, r));
-          next[i] += sent(i, r);
-        }
-      });
-      std::vector<ConstSlice> gives;
-      std::vector<Slice> takes;
-      for (int host = 0; host < layout_.hosts(); ++host) {
-        size_t bytes = 0;
-        for (size_t i = 0; i < m && host != host_; ++i)
-          for (int r : layout_.members[host]) bytes += expected(i, r);
-        arrived[host].resize(bytes);
-        gives.push_back({departing[host].data(), departing[host].size()});
-        takes.push_back({arrived[host].data(), bytes});
-      }
-      between_->all_to_all(call, gives.data(), takes.data());
-    }
-
-    // To the receivers: by host of the sender, and by sender.
-    std::vector<Bytes> shares(leads_ ? m : 0);
-    for (size_t i = 0; i < shares.size(); ++i) {
-      std::vector<size_t> at(layout_.hosts(), 0);
-      for (int host = 0; host < layout_.hosts(); ++host) {
-        if (host == host_) continue;
-        size_t before = 0, bytes = 0;
-        for (size_t j = 0; j < i; ++j)
-          for (int r : layout_.members[host]) before += expected(j, r);
-        for (int r : layout_.members[host]) bytes += expected(i, r);
-        const char* from = arrived[host].data() + before;
-        shares[i].insert(shares[i].end(), from, from + bytes);
-      }
-    }
-    Bytes mine;
-    each_elsewhere([&](int, int r) { mine.resize(mine.size() + outs[r].bytes); });
-    if (local_) {
-      std::vector<ConstSlice> gives(m);
-      for (size_t i = 0; i < shares.size(); ++i) gives[i] = {shares[i].data(), shares[i].size()};
-      local_->scatter(call, gives.data(), {mine.data(), mine.size()}, 0);
-    } else {
-      mine = std::move(shares[0]);
-    }
-    const char* from = mine.data();
-    each_elsewhere([&](int, int r) {
-      copy(outs[r].data, from, outs[r].bytes);
-      from += outs[r].bytes;
-    });
-  }
-  // visit(host, rank) for the ranks of the other hosts, host by host.
-  template <class Visit>
-  void each_elsewhere(const Visit& visit) const {
-    for (int host = 0; host < layout_.hosts(); ++host)
-      if (host != host_)
-        for (int r : layout_.members[host]) visit(host, r);
   }
 
   const Layout layout_;

@@ -56,7 +56,7 @@ TEST(Hierarchical, OneCcl) {
     Exercise exercise(*transport);
     exercise.everything(501);
     exercise.everything(150001);
-    exercise.every_type(70001);
+    exercise.every_type(150001);
   });
 }
 

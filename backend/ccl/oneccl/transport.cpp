@@ -32,7 +32,7 @@ using oneccl::Op;
 using oneccl::Type;
 using tcp::Description;
 
-constexpr size_t kDirect = 128 << 10; // bytes that a rank sends without oneCCL
+constexpr size_t kDirect = 256 << 10; // bytes that a rank sends without oneCCL
 constexpr size_t kBuffer = 8 << 20;   // of the communicator, each way
 
 struct Native {
@@ -402,7 +402,7 @@ class OneCclTransport final : public Transport {
     try {
       comm_->finish();
     } catch (const Error& error) {
-      fail(message(name_of(call.kind), " number ", call.sequence, " of process group '", name_,
+      fail(message(name_of(call.kind), " #", call.sequence, " of process group '", name_,
                    "': ", error.what()));
     }
   }

@@ -139,7 +139,7 @@ class Mailbox::State {
     return message("rank ", labels_.empty() ? rank : labels_[rank]);
   }
   std::string title(const Message& m) const {
-    return message(name_of(m.call.kind), " number ", m.call.sequence, " (tag ", m.tag, ", ",
+    return message(name_of(m.call.kind), " #", m.call.sequence, " (tag ", m.tag, ", ",
                    m.bytes, " bytes) of process group '", name_, "'");
   }
   std::exception_ptr error() const {

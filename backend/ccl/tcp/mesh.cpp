@@ -12,24 +12,25 @@ namespace xpu_lite::ccl::tcp {
 namespace {
 
 std::string where(const Call& call) {
-  return message(name_of(call.kind), " number ", call.sequence);
+  return message(name_of(call.kind), " #", call.sequence);
 }
 
 } // namespace
 
 std::string to_text(const Description& d) {
   const auto kind = static_cast<Collective>(d.kind);
-  std::string text = message(name_of(kind), " number ", d.sequence, " (");
+  std::string text = message(name_of(kind), " #", d.sequence);
+  std::string more;
   if (kind == Collective::AllReduce || kind == Collective::Reduce ||
-      kind == Collective::ReduceScatter)
-    text += message(d.count, " elements of ", name_of(static_cast<DataType>(d.type)), ", ",
-                    name_of(static_cast<ReduceKind>(d.reduction)));
-  else if (kind == Collective::AllToAll || kind == Collective::Barrier)
-    text += "any size";
-  else
-    text += message(d.count, " bytes");
-  if (d.root >= 0) text += message(", root ", d.root);
-  return text + ")";
+      kind == Collective::ReduceScatter) {
+    const auto type = static_cast<DataType>(d.type);
+    more = message(name_of(static_cast<ReduceKind>(d.reduction)), " of ", name_of(type), ", ",
+                   d.count * size_of(type), " bytes");
+  } else if (d.count > 0) {
+    more = message(d.count, " bytes");
+  }
+  if (d.root >= 0) more += message(more.empty() ? "" : ", ", "root ", d.root);
+  return more.empty() ? text : message(text, " (", more, ")");
 }
 
 // What moves between this rank and one peer in one exchange: a head and its payload,
