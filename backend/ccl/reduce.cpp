@@ -55,11 +55,11 @@ void reduce_buffers(void* out, const void* const* ins, int n, size_t count, Data
 }
 
 void copy_cached(void* dst, const void* src, size_t bytes) {
-  cpu::ccl_copy_cached(dst, src, bytes);
+  if (bytes > 0) cpu::ccl_copy_cached(dst, src, bytes);
 }
 
 void copy_streaming(void* dst, const void* src, size_t bytes) {
-  cpu::ccl_copy_streaming(dst, src, bytes);
+  if (bytes > 0) cpu::ccl_copy_streaming(dst, src, bytes);
 }
 
 } // namespace xpu_lite::ccl

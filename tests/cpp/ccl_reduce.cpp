@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <cstring>
@@ -455,8 +456,8 @@ TEST(CclReduce, copies_of_any_size_and_alignment) {
       for (auto& b : from) b = static_cast<unsigned char>(random());
       copy_cached(cached.data() + skew, from.data(), bytes);
       copy_streaming(streamed.data() + skew, from.data() + skew, bytes);
-      EXPECT_EQ(std::memcmp(cached.data() + skew, from.data(), bytes), 0);
-      EXPECT_EQ(std::memcmp(streamed.data() + skew, from.data() + skew, bytes), 0);
+      EXPECT_TRUE(std::equal(from.begin(), from.begin() + bytes, cached.begin() + skew));
+      EXPECT_TRUE(std::equal(from.begin() + skew, from.end(), streamed.begin() + skew));
       EXPECT_EQ(cached.back(), 1);
       EXPECT_EQ(streamed.back(), 1);
     }

@@ -48,13 +48,25 @@ void average(const ReduceArgs& args) {
   }
 }
 
-// A factor that is no integer: each product is cut towards zero, then added.
+// Towards zero; what does not fit becomes the nearest that does, and NaN 0.
+template <class T>
+XPU_LITE_LANES T cut(double value) {
+  constexpr bool is_signed = static_cast<T>(-1) < static_cast<T>(0);
+  constexpr int bits = 8 * static_cast<int>(sizeof(T)) - is_signed;
+  constexpr double end = 2.0 * (uint64_t{1} << (bits - 1)); // 2^bits
+  constexpr T largest = static_cast<T>(~uint64_t{0} >> (64 - bits));
+  if (value >= end) return largest;
+  if (is_signed && value < -end) return static_cast<T>(-largest - 1);
+  return value > -end && (is_signed || value > -1.0) ? static_cast<T>(value) : T{0};
+}
+
+// A factor that is no integer: each product is cut, then added.
 template <class T, class Unsigned>
 void scale_and_cut(const ReduceArgs& args) {
   const auto at = [&args](int r, size_t i) {
     T value;
     __builtin_memcpy(&value, static_cast<const char*>(args.ins[r]) + i * sizeof(T), sizeof(T));
-    return static_cast<Unsigned>(static_cast<T>(static_cast<double>(value) * args.factor));
+    return static_cast<Unsigned>(cut<T>(static_cast<double>(value) * args.factor));
   };
   for (size_t i = 0; i < args.count; ++i) {
     Unsigned sum = at(0, i);
@@ -77,7 +89,7 @@ void reduce_type(const ReduceArgs& args) {
     case ReduceKind::BitXor: return fold_any<E>(args, BitXor<Lanes>{});
     case ReduceKind::Avg: return average<T, Unsigned>(args);
     case ReduceKind::PreMulSum: {
-      const auto whole = static_cast<int64_t>(args.factor);
+      const auto whole = cut<int64_t>(args.factor);
       if (static_cast<double>(whole) != args.factor) return scale_and_cut<T, Unsigned>(args);
       ScaleThenSum<Lanes> op;
       op.factor = Lanes{} + static_cast<Unsigned>(whole);

@@ -2,6 +2,8 @@
 
 #include "backend/ccl/shm/mailbox.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "backend/ccl/shm/mailbox_state.h"
@@ -25,7 +27,7 @@ bool erase_from(Queue& queue, const OperationPtr& op) {
 Mailbox::State::State(std::byte* area, int rank, int size, Health& health, Reserve reserve)
     : area_(area), rank_(rank), size_(size), layout_{size}, ring_bytes_(layout_.ring_bytes()),
       piece_(std::min<size_t>(65536, ring_bytes_ / 4)), health_(&health),
-      reserve_(std::move(reserve)), outs_(size), ins_(size) {
+      reserve_(std::move(reserve)), process_(::getpid()), outs_(size), ins_(size) {
   for (int peer = 0; peer < size; ++peer) {
     if (peer == rank) continue;
     outs_[peer].channel = &layout_.channel(area, rank, peer);
@@ -210,6 +212,8 @@ void Mailbox::State::progress() {
 }
 
 void Mailbox::State::close() {
+  // In a child of fork() the lock may be held for ever.
+  if (::getpid() != process_) return;
   interrupt();
   std::lock_guard lock(mutex_);
   fail_all("the group has been shut down");

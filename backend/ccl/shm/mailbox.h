@@ -8,6 +8,8 @@
 // one is sent as soon as it fits, a large one flows in pieces while the receiver
 // takes them out. Messages of a channel arrive in the order sent; where the tag of
 // the next one is not wanted and another one is, the receiver moves it to the heap.
+// Costs: a byte is copied twice, by both sides at the same time, and the ring stays in
+// the cache; so memory sees one read and one write, as for a copy from rank to rank.
 //
 // The area in shared memory begins with the control lines of all ranks, which must
 // be reserved by whoever makes the segment; the rings follow. A ring is reserved by

@@ -131,6 +131,7 @@ class Mailbox::State {
   Health* health_;
   Reserve reserve_;
   bool closed_ = false;
+  const int process_; // a forked child shares nothing of this but the memory
   std::vector<Outbound> outs_;
   std::vector<Inbound> ins_;
   std::deque<OperationPtr> any_source_;
