@@ -87,6 +87,10 @@ class MailboxRank final : public Health {
   std::string describe(int rank) const override {
     return message("rank ", rank, " (pid ", shared_.pid[rank].load(), ")");
   }
+  const std::string& group() const override {
+    static const std::string name = "process group 'test'";
+    return name;
+  }
   bool may_spin() const noexcept override { return group_.size <= 2; }
 
   std::unique_ptr<Request> send(const void* data, size_t bytes, int to, int64_t tag = 0,

@@ -52,7 +52,7 @@ TEST_P(CclMailboxFaults, a_receive_that_is_late_names_the_peer_and_the_tag) {
     } else if (rank == 0) {
       auto named = me.recv(data.data(), 100, 2, 42, after(milliseconds(300)));
       expect_parts(me.failure<TimeoutError>(*named),
-                   {"recv #1 (100 bytes, tag 42, from rank 2 (pid", "timed out after",
+                   {"recv #1 (100 bytes, tag 42, from rank 2 (pid", "process group 'test'", "timed out after",
                     "rank 2 (pid", "has not sent it", "other tags are here: 41"});
       EXPECT_THROW(me.send(data.data(), 1, 1), PeerError) << "the group is broken";
     } else {

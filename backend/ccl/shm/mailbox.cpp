@@ -39,7 +39,7 @@ Mailbox::State::State(std::byte* area, int rank, int size, Health& health, Reser
 
 void Mailbox::State::check_working() const {
   if (closed_) throw PeerError("the group has been shut down");
-  if (health_->broken()) throw PeerError(health_->reason());
+  if (health_->broken()) throw PeerError(message(health_->group(), ": ", health_->reason()));
 }
 
 void Mailbox::State::watch(Operation& op) {
@@ -58,15 +58,16 @@ void Mailbox::State::fail(const OperationPtr& op, std::exception_ptr error) {
 }
 
 template <class E>
-void Mailbox::State::break_with(const OperationPtr& op, const std::string& text) {
-  health_->abort(text);
-  fail(op, std::make_exception_ptr(E(text)));
+void Mailbox::State::break_with(const OperationPtr& op, const std::string& what) {
+  const std::string text = text_of(*op);
+  health_->abort(message(what, " (found by ", health_->describe(rank_), " in ", text, ")"));
+  fail(op, std::make_exception_ptr(E(message(context(text), ": ", what))));
 }
 template void Mailbox::State::break_with<MismatchError>(const OperationPtr&, const std::string&);
 
 void Mailbox::State::fail_all(const std::string& reason) {
   for (const OperationPtr& op : pending())
-    fail(op, std::make_exception_ptr(PeerError(message(text_of(*op), ": ", reason))));
+    fail(op, std::make_exception_ptr(PeerError(message(context(text_of(*op)), ": ", reason))));
 }
 
 // Takes it out of whatever it waits in.
@@ -114,14 +115,17 @@ std::string Mailbox::State::text_of(const Operation& op) const {
   const int peer = op.source >= 0 ? op.source : op.peer;
   return message(name_of(op.call.kind), " #", op.call.sequence, " (", op.bytes, " bytes, tag ",
                  op.tag, op.is_send() ? ", to " : ", from ",
-                 peer < 0 ? std::string("any rank") : health_->describe(peer), ") on ",
-                 health_->describe(rank_));
+                 peer < 0 ? std::string("any rank") : health_->describe(peer), ")");
+}
+
+std::string Mailbox::State::context(const std::string& text) const {
+  return message(text, " of ", health_->group(), " on ", health_->describe(rank_));
 }
 
 std::string Mailbox::State::lateness(const Operation& op, Clock::time_point now) const {
   const double seconds = std::chrono::duration<double>(now - op.start).count();
-  const std::string text = message(text_of(op), ": timed out after ",
-                                   static_cast<int64_t>(seconds * 1000), " ms: ");
+  const std::string text =
+      message("timed out after ", static_cast<int64_t>(seconds * 1000), " ms: ");
   const int peer = op.source >= 0 ? op.source : op.peer;
   const std::string who = peer < 0 ? std::string("no rank") : health_->describe(peer);
   if (op.moved > 0)
@@ -185,7 +189,7 @@ void Mailbox::State::look_after(Clock::time_point now) {
     if (!gone.empty() && op->orphan) {
       remove(op);
     } else if (!gone.empty()) {
-      break_with<PeerError>(op, message(text_of(*op), ": ", gone));
+      break_with<PeerError>(op, gone);
     } else if (now >= op->call.deadline) {
       break_with<TimeoutError>(op, lateness(*op, now));
     } else {

@@ -8,8 +8,8 @@
 // one is sent as soon as it fits, a large one flows in pieces while the receiver
 // takes them out. Messages of a channel arrive in the order sent; where the tag of
 // the next one is not wanted and another one is, the receiver moves it to the heap.
-// Costs: a byte is copied twice, by both sides at the same time, and the ring stays in
-// the cache; so memory sees one read and one write, as for a copy from rank to rank.
+// A byte is copied twice, by both sides at the same time; between cores that share a
+// cache, memory sees one read and one write of it, as for a copy from rank to rank.
 //
 // The area in shared memory begins with the control lines of all ranks, which must
 // be reserved by whoever makes the segment; the rings follow. A ring is reserved by
@@ -35,6 +35,7 @@ class Health {
   enum class Peer { Alive, Left, Dead };       // Left: it has shut the group down
   virtual Peer look(int rank) noexcept = 0;    // costs a system call
   virtual std::string describe(int rank) const = 0; // "rank 2 (pid 4711)"
+  virtual const std::string& group() const = 0;     // "process group 'x'"
   // Whether every rank has a core, so that waiting may spin for a moment.
   virtual bool may_spin() const noexcept = 0;
 };

@@ -57,7 +57,7 @@ bool Mailbox::State::fits(const OperationPtr& op, int from, uint64_t bytes, uint
   if (bytes == op->bytes) return true;
   op->source = from;
   break_with<MismatchError>(
-      op, message(text_of(*op), " expects ", op->bytes, " bytes, and ",
+      op, message(health_->describe(rank_), " expects ", op->bytes, " bytes, and ",
                   health_->describe(from), " has sent ", bytes, " bytes with tag ", op->tag,
                   " (its send #", sequence, ")"));
   return false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backend/ccl/kernels/reduce.h"
 #include "backend/ccl/shm/mailbox_state.h"
 
 namespace xpu_lite::ccl::shm {
@@ -12,12 +11,12 @@ namespace {
 
 constexpr size_t kEagerToSelf = 65536; // copied, so that the send is done at once
 
-void copy_into_ring(std::byte* ring, size_t ring_bytes, uint64_t at, const std::byte* from,
-                    size_t bytes) {
+void copy_into_ring(SlotWriter& writer, std::byte* ring, size_t ring_bytes, uint64_t at,
+                    const std::byte* from, size_t bytes) {
   const size_t place = at & (ring_bytes - 1);
   const size_t first = std::min(bytes, ring_bytes - place);
-  copy_cached(ring + place, from, first);
-  if (first < bytes) copy_cached(ring, from + first, bytes - first);
+  writer.copy(ring + place, from, first);
+  if (first < bytes) writer.copy(ring, from + first, bytes - first);
 }
 
 } // namespace
@@ -51,7 +50,8 @@ void Mailbox::State::reserve_ring(const Operation& op) {
   try {
     if (reserve_) reserve_(layout_.ring_offset(op.peer, rank_), ring_bytes_);
   } catch (const std::exception& error) {
-    health_->abort(message(text_of(op), ": ", error.what()));
+    health_->abort(message(error.what(), " (found by ", health_->describe(rank_), " in ",
+                           text_of(op), ")"));
     throw;
   }
   outs_[op.peer].reserved = true;
@@ -85,7 +85,7 @@ void Mailbox::State::push(int to) {
       op.begun = true;
     }
     const size_t bytes = std::min({op.bytes - op.moved, room, piece_, budget});
-    copy_into_ring(out.ring, ring_bytes_, out.written, op.data + op.moved, bytes);
+    copy_into_ring(out.writer, out.ring, ring_bytes_, out.written, op.data + op.moved, bytes);
     op.moved += bytes;
     out.written += bytes;
     budget -= bytes;

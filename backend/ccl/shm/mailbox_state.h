@@ -12,6 +12,7 @@
 
 #include "backend/ccl/shm/channel.h"
 #include "backend/ccl/shm/mailbox.h"
+#include "backend/ccl/shm/slot_writer.h"
 
 namespace xpu_lite::ccl::shm {
 
@@ -67,6 +68,7 @@ class Mailbox::State {
   struct Outbound { // to one rank
     Channel* channel = nullptr;
     std::byte* ring = nullptr;
+    SlotWriter writer;
     bool reserved = false;
     uint64_t written = 0;
     uint64_t read_seen = 0; // the receiver's counter as last looked at
@@ -105,7 +107,7 @@ class Mailbox::State {
   void finish(const OperationPtr& op);
   void fail(const OperationPtr& op, std::exception_ptr error);
   template <class E>
-  void break_with(const OperationPtr& op, const std::string& text);
+  void break_with(const OperationPtr& op, const std::string& what);
   void fail_all(const std::string& reason);
   void look_after(Clock::time_point now);
   // Why the operation can never end; empty if it may.
@@ -116,6 +118,7 @@ class Mailbox::State {
   bool may_move() const;
   bool spin(Clock::time_point end);
   std::string text_of(const Operation& op) const;
+  std::string context(const std::string& text) const;
   void check_working() const;
   void watch(Operation& op);
 

@@ -27,7 +27,7 @@ class Members : public Health {
   // What messages call a rank.
   int label(int rank) const { return labels_.empty() ? rank : labels_[rank]; }
   // "process group 'x'"
-  const std::string& group() const { return group_; }
+  const std::string& group() const override { return group_; }
 
   bool broken() const noexcept override {
     return header_.broken.load(std::memory_order_acquire) != 0;
