@@ -27,7 +27,8 @@ py::object device_of(const py::object& gloo) {
       // Hosts may name their interfaces differently.
     }
   }
-  throw ValueError(message("XPU_LITE_CCL_INTERFACE=", names, ": this host has no such interface"));
+  throw ValueError(
+      message("XPU_LITE_CCL_INTERFACE=", names, ": this host has no such interface"));
 }
 
 } // namespace

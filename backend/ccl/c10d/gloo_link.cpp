@@ -171,7 +171,8 @@ void GlooLink::broadcast(const std::string& at, Deadline deadline, void* data, s
   });
 }
 
-c10::intrusive_ptr<c10d::Work> GlooLink::send(const void* data, size_t bytes, int to, int tag) {
+c10::intrusive_ptr<c10d::Work> GlooLink::send(const void* data, size_t bytes, int to,
+                                              int tag) {
   std::vector<at::Tensor> tensors = {over(data, bytes)};
   std::lock_guard lock(starting_);
   return gloo_->send(tensors, to, tag);

@@ -73,7 +73,8 @@ void GlooMessages::stop() noexcept {
 std::unique_ptr<Request> GlooMessages::send(const Call& call, ConstSlice data, int to,
                                             int64_t tag) {
   auto m = std::make_shared<Message>();
-  m->at = message("send (to rank ", link_->label(to), ", tag ", tag, ", ", data.bytes, " bytes)");
+  m->at = message("send (to rank ", link_->label(to), ", tag ", tag, ", ", data.bytes,
+                  " bytes)");
   m->deadline = call.deadline;
   m->data = static_cast<char*>(const_cast<void*>(data.data));
   m->bytes = data.bytes;
@@ -84,16 +85,8 @@ std::unique_ptr<Request> GlooMessages::send(const Call& call, ConstSlice data, i
   if (to == link_->rank()) {
     Unexpected own{to, item.frame, {m->data, m->data + m->bytes}};
     end(m, State::Done);
-    const auto match = std::find_if(expected_.begin(), expected_.end(), [&](const Shared& e) {
-      return (e->peer < 0 || e->peer == to) && e->tag == tag;
-    });
-    if (match != expected_.end()) {
-      const Shared receive = *match;
-      expected_.erase(match);
-      deliver(receive, to, own.frame, own.data.data());
-    } else {
-      unexpected_.push_back(std::move(own));
-    }
+    if (const Shared e = take_expected(to, tag)) deliver(e, to, own.frame, own.data.data());
+    else unexpected_.push_back(std::move(own));
   } else if (!peers_[to].lost.empty()) {
     m->why = peers_[to].lost;
     end(m, State::Failed);
@@ -114,8 +107,8 @@ std::unique_ptr<Request> GlooMessages::send(const Call& call, ConstSlice data, i
 std::unique_ptr<Request> GlooMessages::recv(const Call& call, Slice data, int from,
                                             int64_t tag) {
   auto m = std::make_shared<Message>();
-  m->at = from < 0 ? message("recv (from any rank, tag ", tag, ", ", data.bytes, " bytes)")
-                   : message("recv (from rank ", link_->label(from), ", tag ", tag, ", ", data.bytes, " bytes)");
+  const std::string whom = from < 0 ? "any rank" : message("rank ", link_->label(from));
+  m->at = message("recv (from ", whom, ", tag ", tag, ", ", data.bytes, " bytes)");
   m->deadline = call.deadline;
   m->data = static_cast<char*>(data.data);
   m->bytes = data.bytes;
@@ -139,6 +132,17 @@ std::unique_ptr<Request> GlooMessages::recv(const Call& call, Slice data, int fr
   }
   lock.unlock();
   return std::make_unique<Handle>(shared_from_this(), std::move(m), false);
+}
+
+// Lock held. The first receive that a message from `from` belongs to, or null.
+GlooMessages::Shared GlooMessages::take_expected(int from, int64_t tag) {
+  const auto match = std::find_if(expected_.begin(), expected_.end(), [&](const Shared& m) {
+    return (m->peer < 0 || m->peer == from) && m->tag == tag;
+  });
+  if (match == expected_.end()) return nullptr;
+  Shared m = *match;
+  expected_.erase(match);
+  return m;
 }
 
 // Lock held. A receive has met its message.
@@ -174,7 +178,8 @@ void GlooMessages::end(const Shared& m, State state) {
 void GlooMessages::enqueue(int to, Outgoing item) {
   Peer& peer = peers_[to];
   peer.queue.push_back(std::move(item));
-  if (!peer.writer.joinable() && !stopped_) peer.writer = std::thread([this, to] { write(to); });
+  if (!peer.writer.joinable() && !stopped_)
+    peer.writer = std::thread([this, to] { write(to); });
   changed_.notify_all();
 }
 
@@ -221,16 +226,8 @@ bool GlooMessages::step(int from, Frame& frame) {
   switch (frame.kind) {
     case Kind::Eager:
     case Kind::Offer: {
-      const auto match = std::find_if(expected_.begin(), expected_.end(), [&](const Shared& m) {
-        return (m->peer < 0 || m->peer == from) && m->tag == frame.tag;
-      });
-      if (match == expected_.end()) {
-        unexpected_.push_back({from, frame, {}});
-      } else {
-        const Shared m = *match;
-        expected_.erase(match);
-        deliver(m, from, frame, frame.data);
-      }
+      if (const Shared m = take_expected(from, frame.tag)) deliver(m, from, frame, frame.data);
+      else unexpected_.push_back({from, frame, {}});
       return true;
     }
     case Kind::Accept: {

@@ -78,6 +78,7 @@ class GlooMessages : public std::enable_shared_from_this<GlooMessages> {
   void write(int to);
   bool step(int from, Frame& frame);
   void handle(int from, Frame& frame, std::unique_lock<std::mutex>& lock);
+  Shared take_expected(int from, int64_t tag);
   void deliver(const Shared& message, int from, Frame& frame, const char* data);
   void start_reader(int peer);
   void enqueue(int to, Outgoing item);

@@ -93,7 +93,8 @@ class GlooTransport final : public Transport {
       least = std::min(least, bytes);
     }
     if (most <= kInline) {
-      for (int r = 0; r < size(); ++r) copy(outs[r].data, inline_data(frames, r), outs[r].bytes);
+      for (int r = 0; r < size(); ++r)
+        copy(outs[r].data, inline_data(frames, r), outs[r].bytes);
     } else if (most == least) {
       gather_equal(call, in, outs);
     } else {
@@ -135,8 +136,8 @@ class GlooTransport final : public Transport {
     exchange(call, send.data(), receive.data());
   }
 
-  void reduce_scatter(const Call& call, const void* const* ins, const size_t* counts, void* out,
-                      DataType type, const Reduction& reduction) override {
+  void reduce_scatter(const Call& call, const void* const* ins, const size_t* counts,
+                      void* out, DataType type, const Reduction& reduction) override {
     check_reduction(type, reduction);
     const std::vector<uint64_t> sizes(counts, counts + size());
     const auto frames = meet(
@@ -162,13 +163,15 @@ class GlooTransport final : public Transport {
     std::vector<uint64_t> sizes(size());
     for (int r = 0; r < size(); ++r) sizes[r] = ins[r].bytes;
     const auto frames = meet(call, {}, sizes);
-    for (int r = 0; r < size(); ++r) expect(call, r, size_for(frames, r, rank()), outs[r].bytes);
+    for (int r = 0; r < size(); ++r)
+      expect(call, r, size_for(frames, r, rank()), outs[r].bytes);
     exchange(call, ins, outs);
   }
 
   void barrier(const Call& call) override { meet(call, {}, nullptr); }
 
-  std::unique_ptr<Request> send(const Call& call, ConstSlice data, int to, int64_t tag) override {
+  std::unique_ptr<Request> send(const Call& call, ConstSlice data, int to,
+                                int64_t tag) override {
     link_->check();
     return messages_->send(call, data, to, tag);
   }
@@ -233,8 +236,8 @@ class GlooTransport final : public Transport {
   // Rank r's size is what this rank expects; it throws on this rank and breaks the group.
   void expect(const Call& call, int r, uint64_t there, uint64_t here) {
     if (there == here) return;
-    mismatch(message(name_of(call.kind), " (sequence ", call.sequence, "): rank ", label(r), " gives ",
-                     there, call.kind == Collective::ReduceScatter ? " elements" : " bytes",
+    mismatch(message(name_of(call.kind), " (sequence ", call.sequence, "): rank ", label(r),
+                     " gives ", there, call.kind == Collective::ReduceScatter ? " elements" : " bytes",
                      " where rank ", label(rank()), " expects ", here));
   }
   [[noreturn]] void mismatch(const std::string& reason) {
@@ -253,7 +256,8 @@ class GlooTransport final : public Transport {
     std::vector<char> scratch(dense ? 0 : in.bytes * size());
     char* all = dense ? base : scratch.data();
     link_->all_gather(at_, call.deadline, in.data, all, in.bytes);
-    for (int r = 0; r < size() && !dense; ++r) copy(outs[r].data, all + r * in.bytes, in.bytes);
+    for (int r = 0; r < size() && !dense; ++r)
+      copy(outs[r].data, all + r * in.bytes, in.bytes);
   }
 
   // outs[r] receives what rank r has in its ins[rank()]; all sizes are known to agree.
@@ -339,7 +343,8 @@ class GlooTransport final : public Transport {
       parts[r] = scratch.data() + r * mine * element;
     }
     link_->all_to_all(at_, call.deadline, in, give, scratch.data(), take);
-    if (mine) reduce_buffers(reduced.data(), parts.data(), size(), mine, type, reduction, size());
+    if (mine)
+      reduce_buffers(reduced.data(), parts.data(), size(), mine, type, reduction, size());
     if (root < 0 && count % n == 0)
       return link_->all_gather(at_, call.deadline, reduced.data(), out, chunk * element);
     if (root < 0) {

@@ -160,7 +160,7 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::exchange(OpType type, Tensors&
   const char* title = sends ? "xpulite:send" : "xpulite:recv";
   if (type == OpType::RECVANYSOURCE) title = "xpulite:recvAnySource";
   const uint64_t sequence = ++message_sequence_;
-  auto work = c10::make_intrusive<WorkXpuLite>(rank_, type, title, sends ? tensors : Tensors{},
+  auto work = c10::make_intrusive<WorkXpuLite>(rank_, type, title, tensors,
                                                tensors, sequence, t.device());
   PointToPoint::Message m;
   m.work = work;

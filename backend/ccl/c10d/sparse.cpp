@@ -4,6 +4,8 @@
 #include <ATen/ops/_sparse_coo_tensor_unsafe.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/library.h>
 
 #include "backend/ccl/c10d/group_run.h"
 
@@ -65,4 +67,27 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::allreduce_sparse(
              });
 }
 
+// torch registers this for the sparse tensors of its own devices alone; without it the
+// device's fallback would reduce a copy.
+namespace {
+
+std::tuple<std::vector<at::Tensor>, ProcessGroupXpuLite::WorkPtr> all_reduce_sparse(
+    at::TensorList tensors, const c10::intrusive_ptr<c10d::ProcessGroup>& group,
+    const c10::intrusive_ptr<c10d::ReduceOp>& reduce,
+    const std::optional<at::Tensor>& sparse_indices, bool async_op, int64_t timeout) {
+  c10d::AllreduceOptions options;
+  options.reduceOp = *reduce;
+  options.timeout = std::chrono::milliseconds(timeout);
+  options.asyncOp = async_op;
+  options.sparseIndices = sparse_indices;
+  std::vector<at::Tensor> list = tensors.vec();
+  auto work = group->getBackend(c10::DeviceType::PrivateUse1)->allreduce_sparse(list, options);
+  return {std::move(list), std::move(work)};
+}
+
+} // namespace
 } // namespace xpu_lite::ccl
+
+TORCH_LIBRARY_IMPL(c10d, SparsePrivateUse1, m) {
+  m.impl("allreduce_", xpu_lite::ccl::all_reduce_sparse);
+}
