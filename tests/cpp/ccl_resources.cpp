@@ -228,6 +228,29 @@ TEST(PosixSegment, ProcessesOfAnotherUserCannotOpenItByItsNameEither) {
   });
 }
 
+TEST(Fallback, ProcessesThatMayNotOpenEachOthersFilesMeetInDevShm) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root can become another user";
+  for (const std::string kind : {"auto", "memfd"})
+    with_private_shm(size_t{1} << 30, [&] {
+      ::chmod("/dev/shm", 01777);
+      // Who has changed its user is closed to others of the new one until its next exec.
+      ASSERT_EQ(::setgroups(0, nullptr) + ::setgid(65534) + ::setuid(65534), 0);
+      ::setenv("XPU_LITE_CCL_SHM", kind.c_str(), 1);
+      expect_ranks(Ranks::Processes, 3, [&](Group& group) {
+        if (kind == "memfd") {
+          const std::string text = failure_of_making(group);
+          expect_contains(text, "rank 1: cannot open the shared memory /proc/");
+          expect_contains(text, "Permission denied");
+          return;
+        }
+        auto transport = make(group);
+        expect_contains(transport->describe(), "posix segment");
+        run_collective(*transport, {.sequence = 1, .count = 1000});
+        EXPECT_EQ(segments(), std::vector<std::string>());
+      });
+    });
+}
+
 TEST(PosixSegment, ANameThatExistsIsPassedOver) {
   const std::string taken = shm::MemoryFile::random_name(), free = shm::MemoryFile::random_name();
   const int fd = ::shm_open(taken.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);

@@ -105,7 +105,8 @@ MemoryFile MemoryFile::open(const std::string& location, size_t bytes) {
                  ? ::shm_open(location.c_str() + std::strlen(kPosix), O_RDWR | O_CLOEXEC, 0600)
                  : ::open(location.c_str(), O_RDWR | O_CLOEXEC);
   if (file.fd_ < 0)
-    throw CannotOpen(message("cannot open the shared memory ", location, ": ", reason()));
+    throw CannotOpen(message("cannot open the shared memory ", location, ": ", reason(),
+                             file.named() ? "" : " (XPU_LITE_CCL_SHM=posix uses /dev/shm)"));
   struct stat info;
   if (::fstat(file.fd_, &info) != 0 || static_cast<size_t>(info.st_size) != bytes)
     throw CannotOpen(message(location, " is not the shared memory of this group"));
