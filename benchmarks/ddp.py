@@ -24,7 +24,7 @@ OVER = 1.10  # the step over the slower of its two parts
 
 
 def options():
-    parser = arguments(__doc__, rounds=7)
+    parser = arguments(__doc__, rounds=5)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--only", help="cases whose name has this part")
     parser.add_argument("--batch", type=int, help="of each rank")
