@@ -17,7 +17,8 @@ std::string join(const std::vector<int>& ranks) {
 void ProcessGroupXpuLite::monitoredBarrier(const c10d::BarrierOptions& opts,
                                            bool wait_all_ranks) {
   check_usable("monitored_barrier");
-  const auto timeout = timeout_of(opts.timeout);
+  // Here 0 is no default: only those who are there already pass.
+  const auto timeout = opts.timeout.count() == 0 ? opts.timeout : timeout_of(opts.timeout);
   const Deadline deadline = Clock::now() + timeout;
   const uint64_t number = ++monitored_barriers_;
   const std::string prefix = message("monitored_barrier/", number, "/");
@@ -60,7 +61,8 @@ void ProcessGroupXpuLite::monitoredBarrier(const c10d::BarrierOptions& opts,
     }
     const std::string text =
         message("[Rank 0]: ", missing.size() == 1 && !wait_all_ranks ? "Rank " : "Ranks ",
-                join(missing), " failed to pass monitoredBarrier in ", timeout.count(), " ms");
+                join(missing), " failed to pass monitoredBarrier in ", timeout.count(),
+                " ms: Rank 0 timed out in monitoredBarrier");
     store_->set(verdict, message("monitored_barrier ", number, " failed: ", text));
     TORCH_CHECK(false, text);
   } catch (const Error&) {
