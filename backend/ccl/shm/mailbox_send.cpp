@@ -10,6 +10,7 @@ namespace xpu_lite::ccl::shm {
 namespace {
 
 constexpr size_t kEagerToSelf = 65536; // copied, so that the send is done at once
+constexpr size_t kSmallestPiece = 16384; // telling the receiver costs 0.2 us
 
 void copy_into_ring(SlotWriter& writer, std::byte* ring, size_t ring_bytes, uint64_t at,
                     const std::byte* from, size_t bytes) {
@@ -84,7 +85,9 @@ void Mailbox::State::push(int to) {
       room -= sizeof(header);
       op.begun = true;
     }
-    const size_t bytes = std::min({op.bytes - op.moved, room, piece_, budget});
+    // Several pieces, so that the receiver begins while the sender copies.
+    const size_t piece = std::min(piece_, std::max(op.bytes / 8, kSmallestPiece));
+    const size_t bytes = std::min({op.bytes - op.moved, room, piece, budget});
     copy_into_ring(out.writer, out.ring, ring_bytes_, out.written, op.data + op.moved, bytes);
     op.moved += bytes;
     out.written += bytes;
