@@ -72,3 +72,18 @@ def test_threads_with_a_stream_each():
     with ThreadPoolExecutor(4) as pool:
         for seed, result in enumerate(pool.map(work, range(8))):
             torch.testing.assert_close(result, torch.full((1000,), (1.0 + seed) * 0.8 ** 20))
+
+
+def test_storage_is_resized_behind_queued_work():
+    # What FSDP does with a gathered parameter: used on a stream, then given back at once.
+    stream = torch.xpu_lite.Stream()
+    with torch.xpu_lite.stream(stream):
+        for size in (0, 4):
+            x = torch.ones(1000, device="xpu_lite")
+            y = torch.zeros(1000, device="xpu_lite")
+            torch.xpu_lite._sleep(20_000_000)
+            y.copy_(x)
+            z = x + 1
+            x.untyped_storage().resize_(size)
+            stream.synchronize()
+            assert (y == 1).all() and (z == 2).all()
