@@ -114,63 +114,63 @@ class Hierarchical final : public Transport {
   void all_reduce(const Call& call, const void* in, void* out, size_t count, DataType type,
                   const Reduction& reduction) override {
     check_reduction(type, reduction);
-    guard(call, count, -1, [&] {
-      reduce_here(call, in, out, count, type, reduction);
+    guard(call, count, -1, [&](const Phases& p) {
+      reduce_here(p.inward, in, out, count, type, reduction);
       if (leads_) {
-        between_->all_reduce(call, out, out, count, type, second(reduction));
+        between_->all_reduce(p.across, out, out, count, type, second(reduction));
         average(out, count, type, reduction);
       }
-      if (local_) local_->broadcast(call, out, count * size_of(type), 0);
+      if (local_) local_->broadcast(p.outward, out, count * size_of(type), 0);
     });
   }
 
   void reduce(const Call& call, const void* in, void* out, size_t count, DataType type,
               const Reduction& reduction, int root) override {
     check_reduction(type, reduction);
-    guard(call, count, root, [&] {
+    guard(call, count, root, [&](const Phases& p) {
       const size_t bytes = count * size_of(type);
       const bool mine = rank_ == root, here = layout_.host[root] == host_;
       Bytes room(leads_ && !mine ? bytes : 0);
       void* sum = mine ? out : room.data();
-      reduce_here(call, in, sum, count, type, reduction);
+      reduce_here(p.inward, in, sum, count, type, reduction);
       if (leads_) {
-        between_->reduce(call, sum, sum, count, type, second(reduction), layout_.host[root]);
+        between_->reduce(p.across, sum, sum, count, type, second(reduction), layout_.host[root]);
         if (here) average(sum, count, type, reduction);
       }
-      if (here) hand_over(call, sum, out, bytes, root);
+      if (here) hand_over(p.outward, sum, out, bytes, root);
     });
   }
 
   void broadcast(const Call& call, void* data, size_t bytes, int root) override {
-    guard(call, bytes, root, [&] {
+    guard(call, bytes, root, [&](const Phases& p) {
       const bool here = layout_.host[root] == host_;
-      if (here && local_) local_->broadcast(call, data, bytes, layout_.index[root]);
-      if (leads_) between_->broadcast(call, data, bytes, layout_.host[root]);
-      if (!here && local_) local_->broadcast(call, data, bytes, 0);
+      if (here && local_) local_->broadcast(p.inward, data, bytes, layout_.index[root]);
+      if (leads_) between_->broadcast(p.across, data, bytes, layout_.host[root]);
+      if (!here && local_) local_->broadcast(p.outward, data, bytes, 0);
     });
   }
 
   void all_gather(const Call& call, ConstSlice in, const Slice* outs) override {
-    guard(call, 0, -1, [&] { gather_all(call, in, outs); });
+    guard(call, 0, -1, [&](const Phases& p) { gather_all(p, in, outs); });
   }
 
   void gather(const Call& call, ConstSlice in, const Slice* outs, int root) override {
-    guard(call, 0, root, [&] {
+    guard(call, 0, root, [&](const Phases& p) {
       std::vector<ConstSlice> ins(size());
       std::vector<Slice> takes(size());
       ins[root] = in;
       if (rank_ == root) takes.assign(outs, outs + size());
-      hierarchical::all_to_all(place(), call, ins.data(), takes.data());
+      deliver(p, ins.data(), takes.data());
     });
   }
 
   void scatter(const Call& call, const ConstSlice* ins, Slice out, int root) override {
-    guard(call, 0, root, [&] {
+    guard(call, 0, root, [&](const Phases& p) {
       std::vector<ConstSlice> gives(size());
       std::vector<Slice> outs(size());
       if (rank_ == root) gives.assign(ins, ins + size());
       outs[root] = out;
-      hierarchical::all_to_all(place(), call, gives.data(), outs.data());
+      deliver(p, gives.data(), outs.data());
     });
   }
 
@@ -178,7 +178,7 @@ class Hierarchical final : public Transport {
                       DataType type, const Reduction& reduction) override {
     check_reduction(type, reduction);
     const size_t total = std::accumulate(counts, counts + size(), size_t{0});
-    guard(call, total, -1, [&] {
+    guard(call, total, -1, [&](const Phases& p) {
       const size_t width = size_of(type);
       // By host, and by rank within it: what a host gets is in one piece.
       std::vector<ConstSlice> pieces;
@@ -191,7 +191,7 @@ class Hierarchical final : public Transport {
       Bytes room;
       const void* all = joined(pieces, room);
       Bytes sum(leads_ ? total * width : 0);
-      reduce_here(call, all, sum.data(), total, type, reduction);
+      reduce_here(p.inward, all, sum.data(), total, type, reduction);
       Bytes part(leads_ ? host_counts[host_] * width : 0);
       if (leads_) {
         std::vector<const void*> parts;
@@ -200,7 +200,7 @@ class Hierarchical final : public Transport {
           parts.push_back(sum.data() + from * width);
           from += count;
         }
-        between_->reduce_scatter(call, parts.data(), host_counts.data(), part.data(), type,
+        between_->reduce_scatter(p.across, parts.data(), host_counts.data(), part.data(), type,
                                  second(reduction));
         average(part.data(), host_counts[host_], type, reduction);
       }
@@ -211,19 +211,19 @@ class Hierarchical final : public Transport {
         shares[i] = {part.data() + from, counts[mine_[i]] * width};
         from += shares[i].bytes;
       }
-      local_->scatter(call, shares.data(), {out, counts[rank_] * width}, 0);
+      local_->scatter(p.outward, shares.data(), {out, counts[rank_] * width}, 0);
     });
   }
 
   void all_to_all(const Call& call, const ConstSlice* ins, const Slice* outs) override {
-    guard(call, 0, -1, [&] { hierarchical::all_to_all(place(), call, ins, outs); });
+    guard(call, 0, -1, [&](const Phases& p) { deliver(p, ins, outs); });
   }
 
   void barrier(const Call& call) override {
-    guard(call, 0, -1, [&] {
-      if (local_) local_->barrier(call);
-      if (leads_) between_->barrier(call);
-      if (local_) local_->barrier(call);
+    guard(call, 0, -1, [&](const Phases& p) {
+      if (local_) local_->barrier(p.inward);
+      if (leads_) between_->barrier(p.across);
+      if (local_) local_->barrier(p.outward);
     });
   }
 
@@ -313,19 +313,34 @@ class Hierarchical final : public Transport {
     }
   }
 
+  // The phases of a call have deadlines of their own, so that who is late is found
+  // where it is late, and the others hear its name instead of running out of time too.
+  struct Phases {
+    Call inward, across, outward;
+    explicit Phases(const Call& call) : inward(call), across(call), outward(call) {
+      const auto left = call.deadline - Clock::now();
+      const auto part = std::min<Clock::duration>(left / 8, std::chrono::milliseconds(400));
+      if (part.count() <= 0) return;
+      inward.deadline -= 2 * part;
+      across.deadline -= part;
+    }
+  };
+
   // Runs one collective. Whatever ends it ends it for everybody.
   template <class Body>
   void guard(const Call& call, size_t count, int root, const Body& body) {
     try {
-      if (call.check_all) compare(call, count, root);
-      body();
+      const Phases phases(call);
+      if (call.check_all) compare(phases, count, root);
+      body(phases);
     } catch (const std::exception& error) {
       spread(error.what());
       throw;
     }
   }
   // Debug: what all ranks call, whichever host they are on.
-  void compare(const Call& call, size_t count, int root) {
+  void compare(const Phases& phases, size_t count, int root) {
+    const Call& call = phases.outward;
     struct Text {
       uint64_t sequence, count;
       int64_t root, kind;
@@ -334,9 +349,11 @@ class Hierarchical final : public Transport {
     std::vector<Text> all(size());
     std::vector<Slice> outs;
     for (Text& text : all) outs.push_back({&text, sizeof text});
-    Call plain = call;
-    plain.kind = Collective::AllGather;
-    plain.check_all = false;
+    Phases plain = phases;
+    for (Call* part : {&plain.inward, &plain.across, &plain.outward}) {
+      part->kind = Collective::AllGather;
+      part->check_all = false;
+    }
     gather_all(plain, {&own, sizeof own}, outs.data());
     const auto text = [](const Text& t) {
       return message(name_of(static_cast<Collective>(t.kind)), " #", t.sequence,
@@ -377,14 +394,15 @@ class Hierarchical final : public Transport {
     local_->scatter(call, shares.data(), {out, rank_ == root ? bytes : 0}, 0);
   }
 
-  Place place() const {
-    return {layout_, rank_, host_, mine_, leads_, local_.get(), between_.get()};
+  void deliver(const Phases& p, const ConstSlice* ins, const Slice* outs) {
+    const Place place{layout_, rank_, host_, mine_, leads_, local_.get(), between_.get()};
+    hierarchical::all_to_all(place, p.inward, p.across, p.outward, ins, outs);
   }
 
-  void gather_all(const Call& call, ConstSlice in, const Slice* outs) {
+  void gather_all(const Phases& p, ConstSlice in, const Slice* outs) {
     std::vector<Slice> here;
     for (int r : mine_) here.push_back(outs[r]);
-    if (local_) local_->all_gather(call, in, here.data());
+    if (local_) local_->all_gather(p.inward, in, here.data());
     else copy(outs[rank_].data, in.data, in.bytes);
     // A host's pieces travel as one; they are put where they belong on arrival.
     std::vector<Bytes> rooms(layout_.hosts());
@@ -398,10 +416,10 @@ class Hierarchical final : public Transport {
       whole[host].data = const_cast<void*>(joined(pieces, rooms[host], host == host_));
     }
     if (leads_)
-      between_->all_gather(call, {whole[host_].data, whole[host_].bytes}, whole.data());
+      between_->all_gather(p.across, {whole[host_].data, whole[host_].bytes}, whole.data());
     for (int host = 0; host < layout_.hosts(); ++host) {
       if (host == host_) continue;
-      if (local_) local_->broadcast(call, whole[host].data, whole[host].bytes, 0);
+      if (local_) local_->broadcast(p.outward, whole[host].data, whole[host].bytes, 0);
       if (rooms[host].empty()) continue;
       const char* from = rooms[host].data();
       for (int r : layout_.members[host]) {

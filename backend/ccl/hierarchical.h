@@ -84,7 +84,9 @@ struct Place {
   }
 };
 
-// outs[r] receives what rank r has in its ins[rank], for any sizes.
-void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, const Slice* outs);
+// outs[r] receives what rank r has in its ins[rank], for any sizes. The three calls are
+// one, with the deadlines of its phases.
+void all_to_all(const Place& place, const Call& inward, const Call& across, const Call& outward,
+                const ConstSlice* ins, const Slice* outs);
 
 } // namespace xpu_lite::ccl::hierarchical

@@ -6,7 +6,8 @@
 
 namespace xpu_lite::ccl::hierarchical {
 
-void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, const Slice* outs) {
+void all_to_all(const Place& place, const Call& inward, const Call& across, const Call& outward,
+                const ConstSlice* ins, const Slice* outs) {
   const Layout& layout = place.layout;
   const size_t n = layout.host.size(), m = place.mine.size();
   // What every rank of this host sends and expects.
@@ -19,7 +20,7 @@ void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, con
     }
     std::vector<Slice> all;
     for (size_t i = 0; i < m; ++i) all.push_back({&sizes[2 * n * i], 2 * n * sizeof own[0]});
-    if (place.local) place.local->all_gather(call, {own.data(), all[0].bytes}, all.data());
+    if (place.local) place.local->all_gather(inward, {own.data(), all[0].bytes}, all.data());
     else sizes = own;
   }
   const auto sent = [&](size_t i, int to) { return sizes[2 * n * i + to]; };
@@ -32,7 +33,7 @@ void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, con
       gives.push_back(ins[r]);
       takes.push_back(outs[r]);
     }
-    place.local->all_to_all(call, gives.data(), takes.data());
+    place.local->all_to_all(inward, gives.data(), takes.data());
   } else {
     copy(outs[place.rank].data, ins[place.rank].data, outs[place.rank].bytes);
   }
@@ -55,7 +56,7 @@ void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, con
       takes[i] = {from_rank[i].data(), bytes};
       next[i] = from_rank[i].data();
     }
-    place.local->gather(call, {joint, joint_bytes}, takes.data(), 0);
+    place.local->gather(inward, {joint, joint_bytes}, takes.data(), 0);
   } else {
     next[0] = static_cast<const char*>(joint);
   }
@@ -80,7 +81,7 @@ void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, con
       gives.push_back({departing[host].data(), departing[host].size()});
       takes.push_back({arrived[host].data(), bytes});
     }
-    place.between->all_to_all(call, gives.data(), takes.data());
+    place.between->all_to_all(across, gives.data(), takes.data());
   }
 
   // To the receivers: by host of the sender, and by sender.
@@ -101,7 +102,7 @@ void all_to_all(const Place& place, const Call& call, const ConstSlice* ins, con
   if (place.local) {
     std::vector<ConstSlice> gives(m);
     for (size_t i = 0; i < shares.size(); ++i) gives[i] = {shares[i].data(), shares[i].size()};
-    place.local->scatter(call, gives.data(), {mine.data(), mine.size()}, 0);
+    place.local->scatter(outward, gives.data(), {mine.data(), mine.size()}, 0);
   } else {
     mine = std::move(shares[0]);
   }

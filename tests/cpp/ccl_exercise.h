@@ -206,7 +206,9 @@ class Exercise {
       expect("all_to_all", outs[r].data(), given(outs[r].size(), r, 10 + rank_),
              message("from ", r));
   }
-  void barrier() { t_.barrier(call(Collective::Barrier)); }
+  void barrier(std::chrono::milliseconds limit = seconds(60)) {
+    t_.barrier(call(Collective::Barrier, limit));
+  }
 
   Call call(Collective kind, std::chrono::milliseconds limit = seconds(60)) {
     return {kind, ++sequence_, after(limit), check_all_};

@@ -27,7 +27,9 @@ std::string text_of(const Description& d) {
   std::string text = message(name_of(d.kind), " #", d.sequence);
   if (d.kind == Collective::Barrier) return text;
   text += " (";
-  if (reduces(d.kind)) text += message(name_of(d.reduction), " of ", name_of(d.type), ", ");
+  // Opaque: a step of a call over several hosts that moves what others reduced.
+  if (reduces(d.kind) && d.type != DataType::Opaque)
+    text += message(name_of(d.reduction), " of ", name_of(d.type), ", ");
   if (d.reduction == ReduceKind::PreMulSum) text += message("factor ", d.factor, ", ");
   text += message(d.bytes, " bytes");
   if (has_root(d.kind)) text += message(", root ", d.detail);

@@ -308,18 +308,16 @@ void Mesh::wait_for(const Call& call, int fd) {
     std::vector<pollfd> polls{{fd, POLLIN, 0}, {broke_.fd(), POLLIN, 0}};
     std::vector<int> who{-1, -1};
     for (int peer = 0; peer < size_; ++peer) {
-      if (peer == rank_ || gone_[peer]) continue;
+      if (peer == rank_) continue;
+      if (gone_[peer] == 'D') lost(call, peer); // broken() may have seen it first
+      if (gone_[peer]) continue;                // one that has left did its part
       polls.push_back({alarm_[peer].get(), POLLIN, 0});
       who.push_back(peer);
     }
     if (::poll(polls.data(), polls.size(), poll_limit(call.deadline)) < 0) continue;
     if (polls[0].revents) return;
-    for (size_t i = 2; i < polls.size(); ++i) {
-      if (!polls[i].revents) continue;
-      look(who[i]);
-      if (gone_[who[i]] == 'D') lost(call, who[i]); // one that has left did its part
-    }
-    check();
+    for (size_t i = 2; i < polls.size(); ++i)
+      if (polls[i].revents) look(who[i]);
     if (Clock::now() >= call.deadline)
       fail(Cause::Timeout, message(where(call), " of process group '", name_,
                                    "' is not done in time: all ranks came, but oneCCL did "
