@@ -1,4 +1,4 @@
-"""Collectives: xpulite (tensors of the device, and of the CPU), gloo and plain oneCCL in one run."""
+"""Collectives: xpulite (on the device and on CPU tensors), gloo and plain oneCCL, in one run."""
 
 import argparse
 import json

@@ -1,1 +1,1 @@
-"""Parts of collectives.py: what is called, how ranks agree and measure, plain oneCCL, the report."""
+"""Parts of collectives.py: the calls, how ranks agree and measure, plain oneCCL, the report."""
