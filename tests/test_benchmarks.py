@@ -28,9 +28,9 @@ def cell(collective, size, ours, gloo, ranks=2, **more):
 
 def test_a_run_measures_each_cell(tmp_path):
     out = tmp_path / "out.json"
-    command = [sys.executable, str(BENCHMARKS / "collectives.py"), "--sides",
-               "xpulite,xpulite cpu,gloo", "--ranks", "2", "--collectives", "all_reduce,scatter,send_recv,barrier", "--sizes", "8,4K",
-               "--quick", "--minutes", "0.1", "--timeout", "2", "--json", str(out),
+    command = [sys.executable, str(BENCHMARKS / "collectives.py"),
+               "--sides", "xpulite,xpulite cpu,gloo", "--ranks", "2", "--sizes", "8,4K",
+               "--collectives", "all_reduce,scatter,send_recv,barrier", "--quick", "--minutes", "0.1", "--timeout", "2", "--json", str(out),
                "--picture", str(tmp_path / "picture.png")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
