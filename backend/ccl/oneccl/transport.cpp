@@ -144,16 +144,16 @@ class OneCclTransport final : public Transport {
   void all_gather(const Call& call, ConstSlice in, const Slice* outs) override {
     const bool even = std::all_of(outs, outs + size(),
                                   [&](const Slice& out) { return out.bytes == outs[0].bytes; });
-    const Description mine = describe_call(call);
+    size_t total = 0;
+    for (int r = 0; r < size(); ++r) total += outs[r].bytes;
+    const Description mine = describe_call(call, total);
     if (!even || outs[0].bytes * (size() - 1) <= kDirect) {
       const std::vector<ConstSlice> sends(size(), in);
       mesh_.exchange(call, mine, sends.data(), outs);
       copy(outs[rank()].data, in.data, in.bytes);
       return;
     }
-    Description sized = mine;
-    sized.count = in.bytes;
-    arrive(call, sized);
+    arrive(call, mine);
     const size_t step = kBuffer / size();
     for (size_t from = 0; from < in.bytes; from += step) {
       const size_t n = std::min(step, in.bytes - from);

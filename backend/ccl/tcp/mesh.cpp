@@ -9,13 +9,6 @@
 #include "backend/ccl/exchange.h"
 
 namespace xpu_lite::ccl::tcp {
-namespace {
-
-std::string where(const Call& call) {
-  return message(name_of(call.kind), " #", call.sequence);
-}
-
-} // namespace
 
 std::string to_text(const Description& d) {
   const auto kind = static_cast<Collective>(d.kind);
@@ -204,7 +197,7 @@ void Mesh::look(int peer) const {
 
 // A connection ended in the middle of a call. Its reason, if the peer had one, is on
 // the alarm, or will be in a moment.
-void Mesh::lost(const Call& call, int peer) {
+void Mesh::lost(int peer) {
   const Deadline patience = Clock::now() + std::chrono::milliseconds(200);
   do {
     look(peer);
@@ -217,7 +210,7 @@ void Mesh::lost(const Call& call, int peer) {
   for (int other = 0; other < size_; ++other)
     if (other != rank_) look(other);
   check();
-  fail(Cause::Error, message(where(call), " of process group '", name_, "': ", describe(peer),
+  fail(Cause::Error, message(to_text(current_), " of process group '", name_, "': ", describe(peer),
                              gone_[peer] == 'G' ? " has left the group"
                                                 : " is gone: its connection was lost"));
 }
@@ -225,15 +218,16 @@ void Mesh::lost(const Call& call, int peer) {
 std::vector<uint64_t> Mesh::exchange(const Call& call, const Description& mine,
                                      const ConstSlice* sends, const Slice* recvs) {
   check();
+  current_ = mine;
   std::vector<uint64_t> notes(size_, mine.note);
   std::vector<Traffic> traffic(size_);
   int open = 0;
   const auto move = [&](int peer, bool first) {
     Traffic& t = traffic[peer];
     const bool had_head = t.has_head();
-    if (!t.push(data_[peer])) lost(call, peer);
+    if (!t.push(data_[peer])) lost(peer);
     if (first) return;
-    if (!t.pull(data_[peer], had_head)) lost(call, peer);
+    if (!t.pull(data_[peer], had_head)) lost(peer);
     if (had_head || !t.has_head()) return;
     Description theirs = t.in_head.description;
     notes[peer] = std::exchange(theirs.note, mine.note);
@@ -244,10 +238,10 @@ std::vector<uint64_t> Mesh::exchange(const Call& call, const Description& mine,
                    ": ", to_text(theirs)));
     if (t.in_head.bytes != t.in.bytes)
       fail(Cause::Mismatch,
-           message(where(call), " of process group '", name_, "': rank ", label_list({peer}),
+           message(to_text(current_), " of process group '", name_, "': rank ", label_list({peer}),
                    " sends ", t.in_head.bytes, " bytes to rank ", label_list({rank_}),
                    ", which expects ", t.in.bytes));
-    if (!t.pull(data_[peer], true)) lost(call, peer);
+    if (!t.pull(data_[peer], true)) lost(peer);
   };
   for (int step = 1; step < size_; ++step) {
     const int peer = (rank_ + step) % size_; // not all to rank 0 first
@@ -309,7 +303,7 @@ void Mesh::wait_for(const Call& call, int fd) {
     std::vector<int> who{-1, -1};
     for (int peer = 0; peer < size_; ++peer) {
       if (peer == rank_) continue;
-      if (gone_[peer] == 'D') lost(call, peer); // broken() may have seen it first
+      if (gone_[peer] == 'D') lost(peer); // broken() may have seen it first
       if (gone_[peer]) continue;                // one that has left did its part
       polls.push_back({alarm_[peer].get(), POLLIN, 0});
       who.push_back(peer);
@@ -319,7 +313,7 @@ void Mesh::wait_for(const Call& call, int fd) {
     for (size_t i = 2; i < polls.size(); ++i)
       if (polls[i].revents) look(who[i]);
     if (Clock::now() >= call.deadline)
-      fail(Cause::Timeout, message(where(call), " of process group '", name_,
+      fail(Cause::Timeout, message(to_text(current_), " of process group '", name_,
                                    "' is not done in time: all ranks came, but oneCCL did "
                                    "not finish it"));
   }

@@ -82,7 +82,7 @@ class Mesh {
   void break_group(Cause cause, const std::string& reason) noexcept;
   // Reads the alarm of a peer; true if it has said something or is gone.
   void look(int peer) const;
-  [[noreturn]] void lost(const Call& call, int peer);
+  [[noreturn]] void lost(int peer);
   int poll_limit(Deadline deadline) const;
 
   int rank_, size_;
@@ -90,6 +90,7 @@ class Mesh {
   std::string name_;
   std::unique_ptr<Endpoint> endpoint_;
   std::vector<Fd> data_;
+  Description current_; // the call under way
   mutable std::mutex mutex_; // of what follows
   std::vector<Fd> alarm_;
   mutable std::vector<std::string> heard_; // the beginning of what a peer has said
