@@ -116,7 +116,8 @@ class Rank {
     }
     const int rank = transport_.rank();
     if (what == "all_reduce")
-      transport_.all_reduce(make(Collective::AllReduce), in_, out_, bytes / 4, DataType::Float32, {});
+      transport_.all_reduce(make(Collective::AllReduce), in_, out_, bytes / 4,
+                            DataType::Float32, {});
     else if (what == "reduce")
       transport_.reduce(make(Collective::Reduce), in_, out_, bytes / 4, DataType::Float32, {}, 0);
     else if (what == "broadcast")
@@ -180,8 +181,9 @@ void run(const Group& group, size_t largest, const std::string& only, bool apart
   if (group.rank == 0) std::printf("%s\n%-16s %12s %12s %10s\n", transport->describe().c_str(),
                                    "collective", "bytes", "us", "GB/s");
   Rank rank(*transport, largest, apart);
-  for (const std::string what : {"copy", "all_reduce", "reduce", "broadcast", "all_gather", "gather", "scatter",
-                                 "reduce_scatter", "all_to_all", "barrier"}) {
+  for (const std::string what : {"copy", "all_reduce", "reduce", "broadcast", "all_gather",
+                                 "gather", "scatter", "reduce_scatter", "all_to_all",
+                                 "barrier"}) {
     if (only != "all" && only != what) continue;
     for (size_t bytes : {8ul, 64ul, 512ul, 4ul << 10, 32ul << 10, 128ul << 10, 256ul << 10,
                          1ul << 20, 4ul << 20, 16ul << 20, 64ul << 20, 256ul << 20}) {

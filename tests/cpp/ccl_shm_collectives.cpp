@@ -235,6 +235,17 @@ TEST_P(ShmCollectives, EveryCollectiveEverySize) {
   }
 }
 
+// Results that go past the caches, in place and not.
+TEST_P(ShmCollectives, LargeResults) {
+  expect_ranks(GetParam(), 2, [](Group& group) {
+    Caller call(group);
+    for (bool in_place : {false, true})
+      check_all_reduce(call, (4 << 20) + 77, DataType::BFloat16, {ReduceKind::Avg}, 2, in_place);
+    check_all_gather(call, (4 << 20) + 5, true, false);
+    check_all_to_all(call, (4 << 20) + 5, false);
+  });
+}
+
 TEST_P(ShmCollectives, EveryTypeAndReduction) {
   for (int n : {1, 2, 3}) {
     expect_ranks(GetParam(), n, [](Group& group) {

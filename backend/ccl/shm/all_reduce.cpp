@@ -149,7 +149,7 @@ Description describe(size_t count, DataType type, const Reduction& reduction, in
 // Up to here the second step costs more than what it saves; most where ranks share
 // cores and a step is a change of processes.
 size_t one_shot_bytes(const Board& board) {
-  if (board.size() == 2) return board.capacity();
+  if (board.size() == 2) return 256 << 10;
   return std::min<size_t>(board.capacity(),
                           (board.crowded() ? 256 << 10 : 64 << 10) / board.size());
 }

@@ -23,8 +23,8 @@ int ranks_of_host(int size) {
   int known = most.load();
   while (known < size && !most.compare_exchange_weak(known, size)) {}
   known = std::max(known, size);
-  if (const char* local = std::getenv("LOCAL_WORLD_SIZE")) known = std::max(known, std::atoi(local));
-  return known;
+  const char* local = std::getenv("LOCAL_WORLD_SIZE"); // torchrun's
+  return local == nullptr ? known : std::max(known, std::atoi(local));
 }
 
 // What a container may use of the cores that it sees; by cgroup v2.

@@ -81,11 +81,14 @@ void scatter(Board& board, const Call& call, const ConstSlice* ins, Slice out, i
   mine.detail = root;
   mine.bytes = out.bytes;
   if (gives)
-    for (int peer = 0; peer < n; ++peer) mine.bytes = std::max<uint64_t>(mine.bytes, ins[peer].bytes);
+    for (int peer = 0; peer < n; ++peer)
+      mine.bytes = std::max<uint64_t>(mine.bytes, ins[peer].bytes);
   board.begin(call, mine, false);
   const size_t table = n * sizeof(uint64_t);
   const size_t most = (board.capacity() - round_up(table, kLine)) / (n - 1) / kLine * kLine;
-  const auto place = [&](int peer, size_t stride) { return (peer < root ? peer : peer - 1) * stride; };
+  const auto place = [&](int peer, size_t stride) {
+    return (peer < root ? peer : peer - 1) * stride;
+  };
   uint64_t largest = mine.bytes;
   if (!gives) {
     const std::byte* slot = board.read(root, 0, Board::kAny);

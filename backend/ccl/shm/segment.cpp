@@ -66,9 +66,9 @@ void introduce(Segment& segment, int rank) {
 Geometry geometry_for(int size) {
   Geometry geometry;
   geometry.size = size;
-  // Half an L2 or less, so that a few slots stay in it; where many ranks share a slot,
+  // A part of the L2 that makes a step worth it; where many ranks share a slot,
   // as much as makes their pieces worth a step.
-  geometry.bulk_bytes = std::max<size_t>(256 << 10, round_up((size - 1) * (16 << 10), kPage));
+  geometry.bulk_bytes = std::max<size_t>(512 << 10, round_up((size - 1) * (16 << 10), kPage));
   geometry.mailbox_control_bytes = Mailbox::control_bytes(size);
   geometry.mailbox_bytes = Mailbox::area_bytes(size);
   return geometry;

@@ -26,7 +26,8 @@ class Waiter {
   // Until word >= value. `sleepers` tells who changes the word that it must wake.
   void until(std::atomic<uint64_t>& word, std::atomic<uint32_t>& sleepers, uint64_t value,
              Deadline deadline, Patience& patience) {
-    if (word.load(std::memory_order_acquire) < value) slow(word, sleepers, value, deadline, patience);
+    if (word.load(std::memory_order_acquire) >= value) return;
+    slow(word, sleepers, value, deadline, patience);
   }
 
  private:
