@@ -183,3 +183,26 @@ def overlap(me):
 
 def test_groups_on_streams(ranks):
     ranks.run(overlap)
+
+
+def data_replaced(me):
+    """What FSDP does with a reduced gradient: other data for the same tensor object."""
+    stream = torch.xpu_lite.Stream()
+    with torch.xpu_lite.stream(stream):
+        torch.xpu_lite._sleep(20 * MS)
+        out = torch.empty(1000, dtype=torch.bfloat16, device="xpu_lite")
+        x = torch.full((1000 * me.size,), 2.0, dtype=torch.bfloat16, device="xpu_lite")
+        dist.reduce_scatter_tensor(out, x)
+        out.data = out.data.to(torch.float32)
+        x.data = torch.zeros(3, device="xpu_lite")
+        y = torch.full((10,), 3.0, device="xpu_lite")
+        work = dist.all_reduce(y, async_op=True)
+        work.wait()
+        y.data = y.data.double()
+    stream.synchronize()
+    assert out.dtype == torch.float32 and (out == 2 * me.size).all()
+    assert y.dtype == torch.float64 and (y == 3 * me.size).all()
+
+
+def test_tensor_gets_other_data_behind_a_collective(ranks):
+    ranks.run(data_replaced)

@@ -231,14 +231,12 @@ def fsdp1_states(me):
     )
     from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
 
-    def fresh(seed=0):
+    def fresh(kind, seed=0):
         torch.manual_seed(seed)
-        model = wrap(me, Network(), use_orig_params=True)
+        # Local states are those of the flat parameters, which FSDP must own then.
+        model = wrap(me, Network(), use_orig_params=kind != StateDictType.LOCAL_STATE_DICT)
         return model, torch.optim.AdamW(model.parameters(), lr=1e-2)
 
-    model, optimizer = fresh()
-    train_wrapped(me, model, optimizer)
-    expected = whole_parameters(model)
     kinds = {
         StateDictType.FULL_STATE_DICT: (
             FullStateDictConfig(offload_to_cpu=True), FullOptimStateDictConfig(offload_to_cpu=True)),
@@ -247,6 +245,9 @@ def fsdp1_states(me):
         StateDictType.LOCAL_STATE_DICT: (None, None),
     }
     for kind, (config, optim_config) in kinds.items():
+        model, optimizer = fresh(kind)
+        train_wrapped(me, model, optimizer)
+        expected = whole_parameters(model)
         with FSDP.state_dict_type(model, kind, config, optim_config):
             state = model.state_dict()
             if kind != StateDictType.LOCAL_STATE_DICT:
@@ -256,7 +257,7 @@ def fsdp1_states(me):
             for name, value in state.items():
                 if name != "scale":
                     close(value, expected[name], rtol=0, atol=0)
-        other, other_optimizer = fresh(seed=9)
+        other, other_optimizer = fresh(kind, seed=9)
         with FSDP.state_dict_type(other, kind, config, optim_config):
             other.load_state_dict(state)
             if kind != StateDictType.LOCAL_STATE_DICT:

@@ -33,6 +33,24 @@ void check_list(const char* op, const char* argument, const Tensors& list, int s
   }
 }
 
+// The job's own handle on the data. Work::wait() may hold up a stream alone: its caller
+// goes on, and gives the tensor other data (`x.data = ...`) before the job has run.
+at::Tensor own(const at::Tensor& t, bool async) {
+  return async || !host_waits_on(t.device()) ? t.tensor_data() : t;
+}
+Tensors own(const Tensors& tensors, bool async) {
+  Tensors all;
+  all.reserve(tensors.size());
+  for (const at::Tensor& t : tensors) all.push_back(own(t, async));
+  return all;
+}
+std::vector<Tensors> own(const std::vector<Tensors>& lists, bool async) {
+  std::vector<Tensors> all;
+  all.reserve(lists.size());
+  for (const Tensors& list : lists) all.push_back(own(list, async));
+  return all;
+}
+
 std::vector<Output> outputs_of(const Tensors& tensors) {
   std::vector<Output> all;
   all.reserve(tensors.size());
@@ -121,7 +139,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::broadcast(
   const int root = check_root(op, opts.rootRank);
   return run({op, "xpulite:broadcast", Collective::Broadcast, OpType::BROADCAST, opts.timeout,
               opts.asyncOp},
-             tensors, tensors, [=, this, transport = transport_](const Call& call) {
+             tensors, tensors,
+             [=, this, t = own(t, opts.asyncOp), transport = transport_](const Call& call) {
                Output data(t, /*with_value=*/rank_ == root);
                transport->broadcast(call, data.data(), data.bytes(), root);
                if (rank_ != root) data.commit();
@@ -138,7 +157,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::allreduce(
   const Reduction reduction = reduction_of(op, opts.reduceOp, t.scalar_type());
   return run({op, "xpulite:all_reduce", Collective::AllReduce, OpType::ALLREDUCE, opts.timeout,
               opts.asyncOp},
-             tensors, tensors, [=, transport = transport_](const Call& call) {
+             tensors, tensors,
+             [=, t = own(t, opts.asyncOp), transport = transport_](const Call& call) {
                Output data(t, true);
                transport->all_reduce(call, data.data(), data.data(), t.numel(), type, reduction);
                data.commit();
@@ -159,7 +179,7 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::allreduce_coalesced(
   return run({op, "xpulite:all_reduce", Collective::AllReduce, OpType::ALLREDUCE_COALESCED,
               opts.timeout, opts.asyncOp},
              tensors, tensors,
-             [=, all = tensors, transport = transport_](const Call& call) {
+             [=, all = own(tensors, opts.asyncOp), transport = transport_](const Call& call) {
                for (size_t i = 0; i < all.size(); ++i) {
                  Output data(all[i], true);
                  transport->all_reduce(call, data.data(), data.data(), all[i].numel(), types[i],
@@ -178,7 +198,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::reduce(Tensors& tensors,
   const Reduction reduction = reduction_of(op, opts.reduceOp, t.scalar_type());
   return run({op, "xpulite:reduce", Collective::Reduce, OpType::REDUCE, opts.timeout,
               opts.asyncOp},
-             tensors, tensors, [=, this, transport = transport_](const Call& call) {
+             tensors, tensors,
+             [=, this, t = own(t, opts.asyncOp), transport = transport_](const Call& call) {
                if (rank_ == root) {
                  Output data(t, true);
                  transport->reduce(call, data.data(), data.data(), t.numel(), type, reduction,
@@ -204,7 +225,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::allgather(
   return run({op, "xpulite:all_gather", Collective::AllGather, OpType::ALLGATHER, opts.timeout,
               opts.asyncOp},
              inputs, outputs[0],
-             [in, outs = outputs[0], transport = transport_](const Call& call) {
+             [in = own(in, opts.asyncOp), outs = own(outputs[0], opts.asyncOp),
+              transport = transport_](const Call& call) {
                Input input(in);
                std::vector<Output> buffers = outputs_of(outs);
                transport->all_gather(call, input.slice(), slices_of<Slice>(buffers).data());
@@ -259,7 +281,9 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::_allgather_base(
   check_gathered(op, output, input, size_);
   return run({op, "xpulite:_all_gather_base", Collective::AllGather, OpType::_ALLGATHER_BASE,
               opts.timeout, opts.asyncOp},
-             {input}, {output}, [=, size = size_, transport = transport_](const Call& call) {
+             {input}, {output},
+             [output = own(output, opts.asyncOp), input = own(input, opts.asyncOp),
+              size = size_, transport = transport_](const Call& call) {
                gather_base(*transport, call, output, input, size);
              });
 }
@@ -273,8 +297,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::allgather_into_tensor_coalesce
   return run({op, "xpulite:_all_gather_base", Collective::AllGather, OpType::_ALLGATHER_BASE,
               opts.timeout, opts.asyncOp},
              inputs, outputs,
-             [outs = outputs, ins = inputs, size = size_,
-              transport = transport_](const Call& call) {
+             [outs = own(outputs, opts.asyncOp), ins = own(inputs, opts.asyncOp),
+              size = size_, transport = transport_](const Call& call) {
                for (size_t i = 0; i < ins.size(); ++i)
                  gather_base(*transport, call, outs[i], ins[i], size);
              });
@@ -300,7 +324,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::allgather_coalesced(
   return run({op, "xpulite:all_gather", Collective::AllGather, OpType::ALLGATHER_COALESCED,
               opts.timeout, opts.asyncOp},
              inputs, flat,
-             [outs = outputs, ins = inputs, transport = transport_](const Call& call) {
+             [outs = own(outputs, opts.asyncOp), ins = own(inputs, opts.asyncOp),
+              transport = transport_](const Call& call) {
                for (size_t i = 0; i < ins.size(); ++i) {
                  Tensors column;
                  for (const Tensors& list : outs) column.push_back(list[i]);
@@ -333,7 +358,9 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::gather(std::vector<Tensors>& o
   }
   return run({op, "xpulite:gather", Collective::Gather, OpType::GATHER, opts.timeout,
               opts.asyncOp},
-             inputs, outs, [=, transport = transport_](const Call& call) {
+             inputs, outs,
+             [in = own(in, opts.asyncOp), outs = own(outs, opts.asyncOp), root,
+              transport = transport_](const Call& call) {
                Input input(in);
                std::vector<Output> buffers = outputs_of(outs);
                transport->gather(call, input.slice(), slices_of<Slice>(buffers).data(), root);
@@ -362,7 +389,9 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::scatter(Tensors& outputs,
   }
   return run({op, "xpulite:scatter", Collective::Scatter, OpType::SCATTER, opts.timeout,
               opts.asyncOp},
-             ins, outputs, [=, transport = transport_](const Call& call) {
+             ins, outputs,
+             [ins = own(ins, opts.asyncOp), out = own(out, opts.asyncOp), root,
+              transport = transport_](const Call& call) {
                std::vector<Input> buffers = inputs_of(ins);
                Output output(out);
                transport->scatter(call, slices_of<ConstSlice>(buffers).data(), output.slice(),
@@ -386,7 +415,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::reduce_scatter(
   return run({op, "xpulite:reduce_scatter", Collective::ReduceScatter, OpType::REDUCE_SCATTER,
               opts.timeout, opts.asyncOp},
              inputs[0], outputs,
-             [=, ins = inputs[0], transport = transport_](const Call& call) {
+             [=, ins = own(inputs[0], opts.asyncOp), out = own(out, opts.asyncOp),
+              transport = transport_](const Call& call) {
                std::vector<Input> buffers = inputs_of(ins);
                std::vector<const void*> data;
                std::vector<size_t> counts;
@@ -409,7 +439,9 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::_reduce_scatter_base(
   const Reduction reduction = reduction_of(op, opts.reduceOp, output.scalar_type());
   return run({op, "xpulite:_reduce_scatter_base", Collective::ReduceScatter,
               OpType::_REDUCE_SCATTER_BASE, opts.timeout, opts.asyncOp},
-             {input}, {output}, [=, size = size_, transport = transport_](const Call& call) {
+             {input}, {output},
+             [=, output = own(output, opts.asyncOp), input = own(input, opts.asyncOp),
+              size = size_, transport = transport_](const Call& call) {
                scatter_base(*transport, call, output, input, size, type, reduction);
              });
 }
@@ -429,8 +461,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::reduce_scatter_tensor_coalesce
   return run({op, "xpulite:_reduce_scatter_base", Collective::ReduceScatter,
               OpType::REDUCE_SCATTER_TENSOR_COALESCED, opts.timeout, opts.asyncOp},
              inputs, outputs,
-             [=, outs = outputs, ins = inputs, size = size_,
-              transport = transport_](const Call& call) {
+             [=, outs = own(outputs, opts.asyncOp), ins = own(inputs, opts.asyncOp),
+              size = size_, transport = transport_](const Call& call) {
                for (size_t i = 0; i < ins.size(); ++i)
                  scatter_base(*transport, call, outs[i], ins[i], size, types[i], reductions[i]);
              });
@@ -448,7 +480,9 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::alltoall_base(
   const std::vector<size_t> in_bytes = split_bytes(op, "input", input, input_splits, size_);
   return run({op, "xpulite:all_to_all", Collective::AllToAll, OpType::ALLTOALL_BASE,
               opts.timeout, opts.asyncOp},
-             {input}, {output}, [=, size = size_, transport = transport_](const Call& call) {
+             {input}, {output},
+             [=, output = own(output, opts.asyncOp), input = own(input, opts.asyncOp),
+              size = size_, transport = transport_](const Call& call) {
                Input in(input);
                Output out(output);
                std::vector<ConstSlice> ins(size);
@@ -476,7 +510,8 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::alltoall(Tensors& outputs, Ten
   return run({op, "xpulite:all_to_all", Collective::AllToAll, OpType::ALLTOALL, opts.timeout,
               opts.asyncOp},
              inputs, outputs,
-             [ins = inputs, outs = outputs, transport = transport_](const Call& call) {
+             [ins = own(inputs, opts.asyncOp), outs = own(outputs, opts.asyncOp),
+              transport = transport_](const Call& call) {
                std::vector<Input> from = inputs_of(ins);
                std::vector<Output> to = outputs_of(outs);
                transport->all_to_all(call, slices_of<ConstSlice>(from).data(),

@@ -150,8 +150,9 @@ ProcessGroupXpuLite::WorkPtr ProcessGroupXpuLite::exchange(OpType type, Tensors&
   const char* op = sends ? "send" : "recv";
   check_usable(op);
   TORCH_CHECK_VALUE(tensors.size() == 1, op, ": expected one tensor, got ", tensors.size());
-  const at::Tensor& t = tensors[0];
-  check_tensor(op, "tensor", t);
+  check_tensor(op, "tensor", tensors[0]);
+  // A handle of its own: the caller's tensor may get other data before the message goes.
+  const at::Tensor t = tensors[0].tensor_data();
   TORCH_CHECK_VALUE(tag >= 0, op, ": tag must not be negative, got ", tag);
   if (type != OpType::RECVANYSOURCE) {
     check_root(op, peer);
