@@ -435,7 +435,8 @@ def fsdp2_states(me):
     # All on rank 0's CPU, and from there to all.
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     full = get_model_state_dict(model, options=options)
-    full_optim = get_optimizer_state_dict(model, optimizer, options=options)
+    # A copy: offloading leaves the step counts, which are on the CPU, those of `optimizer`.
+    full_optim = copy.deepcopy(get_optimizer_state_dict(model, optimizer, options=options))
     if me.rank == 0:
         assert all(v.device.type == "cpu" and not isinstance(v, DTensor) for v in full.values())
         single = Network()
