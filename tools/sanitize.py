@@ -30,6 +30,8 @@ KINDS = {
         {
             "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_init_order=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
+            "LSAN_OPTIONS": f"suppressions={ROOT}/tests/cpp/sanitize/leaks.txt"
+            ":print_suppressions=0",
         },
         [],
     ),
