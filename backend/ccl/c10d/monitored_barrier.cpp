@@ -31,11 +31,11 @@ void ProcessGroupXpuLite::monitoredBarrier(const c10d::BarrierOptions& opts,
         // A little longer than rank 0, so that its answer names who is missing.
         said = store_->get(verdict, deadline + std::chrono::milliseconds(500));
       } catch (const TimeoutError&) {
-        said = message("Rank ", rank_, " successfully reached monitoredBarrier, but received "
-                       "errors while waiting for send/recv from rank 0: it did not answer in ",
-                       timeout.count(), " ms. Please check rank 0 logs for faulty rank.");
+        said = message("it did not answer in ", timeout.count(),
+                       " ms. Please check rank 0 logs for faulty rank.");
       }
-      TORCH_CHECK(said == "ok", said);
+      TORCH_CHECK(said == "ok", "Rank ", rank_, " successfully reached monitoredBarrier, but "
+                  "received errors while waiting for send/recv from rank 0: ", said);
       return;
     }
     std::vector<int> missing;
