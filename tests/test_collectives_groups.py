@@ -216,6 +216,27 @@ def test_options(bare):
     bare.run(options_are_copied)
 
 
+def beside_gloo(me):
+    """Another backend for CPU tensors; and none of ours at all."""
+    me.init("mixed", "cpu:gloo,xpu_lite:xpulite")
+    for kind in ("cpu", "xpu_lite"):
+        x = full(me, me.rank, kind=kind)
+        dist.all_reduce(x)
+        assert (x == sum(range(me.size))).all()
+    assert dist.group.WORLD.name() == "custom"
+    assert dist.group.WORLD._get_sequence_number_for_group() == 1
+    dist.destroy_process_group()
+    me.init("gloo alone", "cpu:gloo")
+    assert dist.group.WORLD.name() == "gloo"
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@ours
+def test_beside_gloo(bare):
+    bare.run(beside_gloo)
+
+
 # Messages
 
 
