@@ -60,13 +60,7 @@ class AdaptedStore final : public Store {
 } // namespace
 
 std::shared_ptr<Store> adapt_store(const c10::intrusive_ptr<c10d::Store>& store) {
-  c10::intrusive_ptr<c10d::Store> own = store;
-  try {
-    own = store->clone();
-  } catch (const std::exception&) {
-    // Stores written in Python have no clone; they are shared then.
-  }
-  return std::make_shared<AdaptedStore>(std::move(own));
+  return std::make_shared<AdaptedStore>(store);
 }
 
 } // namespace xpu_lite::ccl
