@@ -18,7 +18,7 @@ READ_AS = [
      "from as_accelerator import autocast, GradScaler"),
     (r"\btorch\.cuda\.", "torch.xpu_lite."),
     (r"\.cuda\(", ".xpu_lite("),
-    (r"backend=\"nccl\"", "backend=\"xpulite\""),
+    (r"backend=(\"nccl\"|dist\.Backend\.NCCL)", "backend=\"xpulite\""),
     (r"([\"'])cuda\b", r"\1xpu_lite"),
     (r"\bDeviceType\.CUDA\b", "DeviceType.PrivateUse1"),
     (r"\bProfilerActivity\.CUDA\b", "ProfilerActivity.PrivateUse1"),
