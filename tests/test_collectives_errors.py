@@ -7,20 +7,11 @@ import time
 import pytest
 import torch
 import torch.distributed as dist
+from collective_ranks import full, ranks  # noqa: F401
 from ranks import BACKEND, DEVICE, Ranks
 
 ours = pytest.mark.skipif(BACKEND == "gloo", reason="gloo cannot")
 streams = pytest.mark.skipif(DEVICE == "cpu", reason="the CPU has no streams")
-
-
-@pytest.fixture(scope="module", params=[2, 4], ids="{}-ranks".format)
-def ranks(request):
-    with Ranks(request.param, init=True) as ranks:
-        yield ranks
-
-
-def full(me, value, count=5, kind=None):
-    return torch.full((count,), float(value), device=kind or me.device)
 
 
 # Errors of this rank alone: nothing is sent, the group works on

@@ -3,24 +3,11 @@
 import pytest
 import torch
 import torch.distributed as dist
-from ranks import DEVICE, Ranks
+from collective_ranks import full, ranks, total  # noqa: F401
+from ranks import DEVICE
 
 pytestmark = pytest.mark.skipif(DEVICE == "cpu", reason="the CPU has no streams")
 MS = 1_000_000  # nanoseconds of torch.xpu_lite._sleep
-
-
-@pytest.fixture(scope="module", params=[2, 4], ids="{}-ranks".format)
-def ranks(request):
-    with Ranks(request.param, init=True) as ranks:
-        yield ranks
-
-
-def full(me, value, count=5, kind=None):
-    return torch.full((count,), float(value), device=kind or me.device)
-
-
-def total(me):
-    return sum(range(me.size))
 
 
 def after_queued_work(me):

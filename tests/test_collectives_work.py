@@ -7,23 +7,10 @@ import time
 import pytest
 import torch
 import torch.distributed as dist
-from ranks import BACKEND, DEVICE, Ranks
+from collective_ranks import full, ranks, total  # noqa: F401
+from ranks import BACKEND, DEVICE
 
 ours = pytest.mark.skipif(BACKEND == "gloo", reason="gloo cannot")
-
-
-@pytest.fixture(scope="module", params=[2, 4], ids="{}-ranks".format)
-def ranks(request):
-    with Ranks(request.param, init=True) as ranks:
-        yield ranks
-
-
-def full(me, value, count=5, kind=None):
-    return torch.full((count,), float(value), device=kind or me.device)
-
-
-def total(me):
-    return sum(range(me.size))
 
 
 def work_interface(me):
