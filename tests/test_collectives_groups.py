@@ -6,15 +6,10 @@ import datetime
 import pytest
 import torch
 import torch.distributed as dist
+from collective_ranks import full, ranks  # noqa: F401
 from ranks import BACKEND, DEVICE, Ranks
 
 ours = pytest.mark.skipif(BACKEND == "gloo", reason="gloo cannot")
-
-
-@pytest.fixture(scope="module", params=[2, 4], ids="{}-ranks".format)
-def ranks(request):
-    with Ranks(request.param, init=True) as ranks:
-        yield ranks
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +17,6 @@ def bare():
     """Ranks without a default group."""
     with Ranks(4) as ranks:
         yield ranks
-
-
-def full(me, value, count=5, kind=None):
-    return torch.full((count,), float(value), device=kind or me.device)
 
 
 # Groups
