@@ -3,6 +3,7 @@
 // Errors of the runtime. They carry no torch type, so that the runtime builds
 // without it; backend/aten turns each kind into the exception a PyTorch user
 // expects (OutOfMemoryError -> torch.OutOfMemoryError, ValueError -> ValueError,
+// IndexError -> IndexError,
 // Error -> RuntimeError).
 
 #include <sstream>
@@ -18,6 +19,12 @@ class Error : public std::runtime_error {
 
 // A user passed a value that cannot be accepted (unknown option, bad index).
 class ValueError : public Error {
+ public:
+  using Error::Error;
+};
+
+// An index outside of the dimension it counts in.
+class IndexError : public Error {
  public:
   using Error::Error;
 };

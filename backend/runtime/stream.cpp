@@ -48,6 +48,8 @@ std::exception_ptr annotate(std::exception_ptr error, const std::string& context
     return with_context(e, context);
   } catch (const ValueError& e) {
     return with_context(e, context);
+  } catch (const IndexError& e) {
+    return with_context(e, context);
   } catch (const Error& e) {
     return with_context(e, context);
   } catch (const std::exception& e) {

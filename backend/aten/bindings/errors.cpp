@@ -18,6 +18,8 @@ void bind_errors(py::module_&) {
       PyErr_SetString(type.ptr(), error.what());
     } catch (const ValueError& error) {
       PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const IndexError& error) {
+      PyErr_SetString(PyExc_IndexError, error.what());
     } catch (const Error& error) {
       PyErr_SetString(PyExc_RuntimeError, error.what());
     }

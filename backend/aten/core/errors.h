@@ -15,6 +15,8 @@ namespace xpu_lite::aten {
     TORCH_CHECK_WITH(OutOfMemoryError, false, e.what());
   } catch (const ValueError& e) {
     TORCH_CHECK_VALUE(false, e.what());
+  } catch (const IndexError& e) {
+    TORCH_CHECK_INDEX(false, e.what());
   } catch (const Error& e) {
     TORCH_CHECK(false, e.what());
   }

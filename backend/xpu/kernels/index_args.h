@@ -1,0 +1,49 @@
+#pragma once
+
+// Arguments of the kernels that move elements to and from places named by index
+// tensors: indexing, gather, scatter, index_select, index_copy, take, embedding are
+// all one walk over a shape with up to eight indices. Plain C++.
+
+#include <cstdint>
+
+#include "backend/xpu/kernel_error.h"
+
+namespace xpu_lite::xpu {
+
+constexpr int kMaxWalkDims = 12;
+constexpr int kMaxIndices = 8;
+constexpr int64_t kRowPiece = 4096; // elements of a row that one group takes at a time
+
+// One index tensor; the length of the dimension it counts in, and the bytes from one
+// element of that dimension to the next.
+struct IndexOperand {
+  const char* data;
+  int64_t size;
+  int64_t step;
+};
+
+// get: dst[walk] = src[walk + sum(index * step)]
+// put: dst[walk + sum(index * step)] = src ? src[walk] : fill
+// Dimension 0 is the innermost one; all strides and steps are in bytes.
+struct IndexArgs {
+  char* dst;
+  const char* src;
+  KernelError* error;
+  const char* op;
+  int64_t numel;
+  int32_t dims;
+  int32_t indices;
+  int32_t wrap;     // a negative index counts from the back
+  int32_t narrow;   // the indices are int32, else int64
+  int32_t rows;     // walk row by row: the innermost dimension is long
+  int32_t row_index; // no index varies along the innermost dimension
+  int32_t error_dim; // the dimension of the first index, for messages
+  int64_t sizes[kMaxWalkDims];
+  int64_t dst_strides[kMaxWalkDims];
+  int64_t src_strides[kMaxWalkDims];
+  int64_t index_strides[kMaxWalkDims]; // of all indices: they are laid out alike
+  IndexOperand index[kMaxIndices];
+  uint64_t fill[2];
+};
+
+} // namespace xpu_lite::xpu

@@ -1,0 +1,54 @@
+// Reading elements at places named by indices; without an index, a strided copy.
+
+#include "backend/xpu/kernels/index_walk.h"
+#include "backend/xpu/kernels/units.h"
+
+namespace xk {
+
+template <class T>
+inline void copy_row(const IndexArgs& a, char* dst, const char* src, int64_t begin, int64_t end,
+                     int64_t local, int64_t step) {
+  const int64_t ds = a.dst_strides[0], ss = a.src_strides[0];
+  if (ds == sizeof(T) && ss == sizeof(T)) {
+    T* to = reinterpret_cast<T*>(dst);
+    const T* from = reinterpret_cast<const T*>(src);
+    for (int64_t i = begin + local; i < end; i += step) to[i] = from[i];
+  } else {
+    for (int64_t i = begin + local; i < end; i += step)
+      at_bytes<T>(dst, i * ds) = at_bytes<T>(src, i * ss);
+  }
+}
+
+template <class T>
+inline void index_get(const IndexArgs& a) {
+  if (!a.rows) {
+    walk_elements(a, [&](const Place& p) {
+      int64_t offset;
+      if (index_offset(a, p, 0, offset))
+        at_bytes<T>(a.dst, p.dst) = at_bytes<T>(a.src, p.src + offset);
+    });
+    return;
+  }
+  walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
+    if (a.row_index) {
+      int64_t offset;
+      if (index_offset(a, p, 0, offset))
+        copy_row<T>(a, a.dst + p.dst, a.src + p.src + offset, begin, end, local, step);
+      return;
+    }
+    for (int64_t i = begin + local; i < end; i += step) {
+      int64_t offset;
+      if (index_offset(a, p, i, offset))
+        at_bytes<T>(a.dst, p.dst + i * a.dst_strides[0]) =
+            at_bytes<T>(a.src, p.src + offset + i * a.src_strides[0]);
+    }
+  });
+}
+
+} // namespace xk
+
+XK(index_get_1, xk::IndexArgs) { xk::index_get<xk::U1>(args); }
+XK(index_get_2, xk::IndexArgs) { xk::index_get<xk::U2>(args); }
+XK(index_get_4, xk::IndexArgs) { xk::index_get<xk::U4>(args); }
+XK(index_get_8, xk::IndexArgs) { xk::index_get<xk::U8>(args); }
+XK(index_get_16, xk::IndexArgs) { xk::index_get<xk::U16>(args); }

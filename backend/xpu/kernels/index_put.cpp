@@ -1,0 +1,41 @@
+// Writing elements, or one value, to places named by indices. Where an index occurs
+// twice, any of its values may stay; sorted_apply.cpp is for those who care.
+
+#include "backend/xpu/kernels/index_walk.h"
+#include "backend/xpu/kernels/units.h"
+
+namespace xk {
+
+template <class T>
+inline void index_put(const IndexArgs& a) {
+  const T fill = unit_of<T>(a.fill);
+  auto put = [&](const Place& p, int64_t i, int64_t offset) {
+    at_bytes<T>(a.dst, p.dst + offset + i * a.dst_strides[0]) =
+        a.src ? at_bytes<T>(a.src, p.src + i * a.src_strides[0]) : fill;
+  };
+  if (!a.rows) {
+    walk_elements(a, [&](const Place& p) {
+      int64_t offset;
+      if (index_offset(a, p, 0, offset)) put(p, 0, offset);
+    });
+    return;
+  }
+  walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
+    int64_t offset = 0;
+    if (a.row_index) {
+      if (!index_offset(a, p, 0, offset)) return;
+      for (int64_t i = begin + local; i < end; i += step) put(p, i, offset);
+      return;
+    }
+    for (int64_t i = begin + local; i < end; i += step)
+      if (index_offset(a, p, i, offset)) put(p, i, offset);
+  });
+}
+
+} // namespace xk
+
+XK(index_put_1, xk::IndexArgs) { xk::index_put<xk::U1>(args); }
+XK(index_put_2, xk::IndexArgs) { xk::index_put<xk::U2>(args); }
+XK(index_put_4, xk::IndexArgs) { xk::index_put<xk::U4>(args); }
+XK(index_put_8, xk::IndexArgs) { xk::index_put<xk::U8>(args); }
+XK(index_put_16, xk::IndexArgs) { xk::index_put<xk::U16>(args); }

@@ -1,0 +1,106 @@
+#include "backend/xpu/ops/index.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "backend/runtime/error.h"
+#include "backend/xpu/launch.h"
+
+namespace xpu_lite::xpu {
+namespace {
+
+constexpr int64_t kLongRow = 32; // shorter rows are walked element by element
+
+bool mergeable(const IndexArgs& a, int d, int into) {
+  const int64_t n = a.sizes[into];
+  return a.dst_strides[d] == n * a.dst_strides[into] &&
+         a.src_strides[d] == n * a.src_strides[into] &&
+         (!a.indices || a.index_strides[d] == n * a.index_strides[into]);
+}
+
+void move_dim(IndexArgs& a, int from, int to) {
+  a.sizes[to] = a.sizes[from];
+  a.dst_strides[to] = a.dst_strides[from];
+  a.src_strides[to] = a.src_strides[from];
+  a.index_strides[to] = a.index_strides[from];
+}
+
+// Rows of small elements that no index cuts are moved in units of up to 16 bytes.
+size_t widen(IndexArgs& a, size_t element) {
+  const auto size = static_cast<int64_t>(element);
+  if (a.dst_strides[0] != size || (a.indices && a.index_strides[0])) return element;
+  if (!a.src || a.src_strides[0] != size) return element;
+  uint64_t bits = reinterpret_cast<uint64_t>(a.dst) | reinterpret_cast<uint64_t>(a.src) |
+                  static_cast<uint64_t>(a.sizes[0] * size);
+  for (int d = 1; d < a.dims; ++d)
+    bits |= static_cast<uint64_t>(a.dst_strides[d]) | static_cast<uint64_t>(a.src_strides[d]);
+  for (int k = 0; k < a.indices; ++k) bits |= static_cast<uint64_t>(a.index[k].step);
+  // Wider than 8 bytes is no gain: lanes are vectors already.
+  const size_t unit = std::min<size_t>(8, bits & (~bits + 1));
+  if (unit <= element) return element;
+  a.sizes[0] = a.sizes[0] * size / static_cast<int64_t>(unit);
+  a.numel = a.numel * size / static_cast<int64_t>(unit);
+  a.dst_strides[0] = a.src_strides[0] = static_cast<int64_t>(unit);
+  return unit;
+}
+
+constexpr std::string_view kGet[] = {"index_get_1", "index_get_2", "index_get_4", "index_get_8",
+                                     "index_get_16"};
+constexpr std::string_view kPut[] = {"index_put_1", "index_put_2", "index_put_4", "index_put_8",
+                                     "index_put_16"};
+
+int log2_of(size_t element) {
+  for (int i = 0; i < 5; ++i)
+    if (element == size_t{1} << i) return i;
+  throw Error(message("no kernel moves elements of ", element, " bytes"));
+}
+
+void start(Stream& stream, const std::string_view* names, size_t element, IndexArgs& a) {
+  coalesce(a);
+  if (a.numel == 0) return;
+  element = widen(a, element);
+  a.rows = a.sizes[0] >= kLongRow;
+  a.row_index = a.indices == 0 || a.index_strides[0] == 0;
+  a.error = a.indices ? kernel_error(stream) : nullptr;
+  const Limits& device = limits(stream.device());
+  size_t group = std::min<size_t>(256, device.max_group_size);
+  size_t items = static_cast<size_t>(a.numel);
+  if (a.rows) {
+    while (group > 32 && static_cast<int64_t>(group) / 2 >= a.sizes[0]) group /= 2;
+    const int64_t pieces = (a.sizes[0] + kRowPiece - 1) / kRowPiece;
+    items = static_cast<size_t>(a.numel / a.sizes[0] * pieces) * group;
+  }
+  launch(stream, names[log2_of(element)], grid_for(stream.device(), items, group), a);
+}
+
+} // namespace
+
+void coalesce(IndexArgs& a) {
+  int kept = 0;
+  a.numel = 1;
+  for (int d = 0; d < a.dims; ++d) {
+    a.numel *= a.sizes[d];
+    if (a.sizes[d] == 1) continue;
+    if (kept && mergeable(a, d, kept - 1)) {
+      a.sizes[kept - 1] *= a.sizes[d];
+    } else {
+      move_dim(a, d, kept++);
+    }
+  }
+  if (!kept) {
+    a.sizes[0] = 1;
+    a.dst_strides[0] = a.src_strides[0] = a.index_strides[0] = 0;
+    kept = 1;
+  }
+  a.dims = kept;
+}
+
+void index_get(Stream& stream, size_t element, IndexArgs args) {
+  start(stream, kGet, element, args);
+}
+
+void index_put(Stream& stream, size_t element, IndexArgs args) {
+  start(stream, kPut, element, args);
+}
+
+} // namespace xpu_lite::xpu
