@@ -113,7 +113,7 @@ std::string one_of(const char* name, const std::string& text,
 
 const std::vector<Variable>& variables() {
   static const auto& table = *new std::vector<Variable>{
-      {"XPU_LITE_DEVICES", "auto, host, host:N, level_zero:gpu, opencl:cpu, opencl:cpu:N",
+      {"XPU_LITE_DEVICES", "auto, host, level_zero:gpu, opencl:cpu, opencl:gpu; with :N, N devices",
        "the engine, and the number of logical devices",
        // The registry checks this one: what is allowed depends on what it finds.
        [](Options& o, const std::string& v) { o.devices = v.empty() ? "auto" : v; },
@@ -167,8 +167,42 @@ const std::vector<Variable>& variables() {
          if (!parse_flag(v, o.caching)) refuse(variable("XPU_LITE_CACHING"), v);
        },
        [](const Options& o) { return show_flag(o.caching); }},
+      {"XPU_LITE_GUARD", "0, 1",
+       "SYCL engine: a read or write of device memory by host code faults; for debugging",
+       [](Options& o, const std::string& v) {
+         if (!parse_flag(v, o.guard)) refuse(variable("XPU_LITE_GUARD"), v);
+       },
+       [](const Options& o) { return show_flag(o.guard); }},
       {"XPU_LITE_PACK", "0, 1, or a size such as 512M",
        "the cache of packed weights: off, on, or its largest size", nullptr, nullptr},
+      {"XPU_LITE_CACHE_DIR", "a folder",
+       "where kernels built for a SYCL device are kept; default: ~/.cache/xpu_lite",
+       [](Options& o, const std::string& v) { o.cache_dir = v; },
+       [](const Options& o) { return o.cache_dir; }},
+      {"XPU_LITE_CACHE_SIZE", "a size such as 512M; 0 for no cache on disk",
+       "the largest size of the folder of built kernels",
+       [](Options& o, const std::string& v) {
+         if (!parse_size(v, o.cache_size)) refuse(variable("XPU_LITE_CACHE_SIZE"), v);
+       },
+       [](const Options& o) { return std::to_string(o.cache_size); }},
+      {"XPU_LITE_KERNEL_DIR", "a folder",
+       "where the SYCL engine's kernels are; default: the package's own", nullptr, nullptr},
+      {"XPU_LITE_WITHOUT", "fp64, fp16, atomic64; several with commas between",
+       "treat SYCL devices as if they did not have this",
+       [](Options& o, const std::string& v) {
+         o.without = lower(v);
+         for (const std::string& value : split(o.without))
+           if (value != "fp64" && value != "fp16" && value != "atomic64" && !value.empty())
+             refuse(variable("XPU_LITE_WITHOUT"), v);
+       },
+       [](const Options& o) { return o.without; }},
+      {"XPU_LITE_NATIVE_PROGRAMS", "0, 1",
+       "build kernels by the driver's own interface, which allows to keep them on disk; "
+       "0: by SYCL",
+       [](Options& o, const std::string& v) {
+         if (!parse_flag(v, o.native_programs)) refuse(variable("XPU_LITE_NATIVE_PROGRAMS"), v);
+       },
+       [](const Options& o) { return show_flag(o.native_programs); }},
       {"XPU_LITE_CCL_TRANSPORT", "auto, shm, oneccl, gloo",
        "what carries collectives between processes; read by each process group",
        [](Options& o, const std::string& v) {

@@ -19,6 +19,11 @@ struct Options {
   std::string isa_cap = "";            // XPU_LITE_ISA=avx2|avx512|avx512_bf16|amx
   bool huge_pages = true;              // XPU_LITE_HUGE_PAGES=0|1
   bool caching = true;                 // XPU_LITE_CACHING=0|1: 0 frees at once
+  std::string cache_dir = "";          // XPU_LITE_CACHE_DIR: device binaries; empty: ~/.cache/xpu_lite
+  size_t cache_size = size_t{1} << 30; // XPU_LITE_CACHE_SIZE: bytes; 0: no cache on disk
+  std::string without = "";            // XPU_LITE_WITHOUT=fp64,fp16,atomic64
+  bool native_programs = true;         // XPU_LITE_NATIVE_PROGRAMS=0|1
+  bool guard = false;                  // XPU_LITE_GUARD=0|1: device addresses fault on the host
   std::string ccl_transport = "auto";  // XPU_LITE_CCL_TRANSPORT=auto|shm|oneccl|gloo
   std::string ccl_shm = "auto";        // XPU_LITE_CCL_SHM=auto|memfd|posix
   std::string ccl_interface = "";      // XPU_LITE_CCL_INTERFACE: "eth0,eth1"; empty: all
