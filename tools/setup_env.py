@@ -237,14 +237,19 @@ def install_torch():
 
 
 def requirements():
-    """The build requirements and the dev extra of pyproject.toml, without torch."""
+    """The build requirements and the extras xpu and dev of pyproject.toml, without torch.
+
+    The SYCL engine is built where its runtime is; intel-opencl-rt (dev) is the device
+    that its compiler and its tests need.
+    """
     try:
         import tomllib
     except ImportError:  # Python 3.10
         from pip._vendor import tomli as tomllib
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     listed = project["build-system"]["requires"]
-    listed = listed + project["project"]["optional-dependencies"]["dev"]
+    extras = project["project"]["optional-dependencies"]
+    listed = listed + extras["xpu"] + extras["dev"]
     return sorted({item for item in listed if not item.startswith("torch")})
 
 
