@@ -1,7 +1,10 @@
 #include "backend/xpu/launch.h"
 
+#include <atomic>
+
 #include "backend/runtime/error.h"
 #include "backend/xpu/launch_kernel.h"
+#include "backend/xpu/sycl_error.h"
 #include "backend/xpu/sycl_queue.h"
 
 namespace xpu_lite::xpu {
@@ -11,6 +14,8 @@ namespace syclex = sycl::ext::oneapi::experimental;
 
 // What Intel GPUs take; the CPU device would take more.
 constexpr size_t kMaxArgumentBytes = 2048;
+
+std::atomic<LaunchObserver> observer{nullptr};
 
 [[noreturn]] void refuse(const BuiltKernel& kernel, const Stream& stream, const Grid& grid,
                          size_t bytes) {
@@ -24,6 +29,8 @@ constexpr size_t kMaxArgumentBytes = 2048;
 
 } // namespace
 
+void set_launch_observer(LaunchObserver function) { observer.store(function); }
+
 void launch_kernel(Stream& stream, const BuiltKernel& kernel, Grid grid, const void* args,
                    size_t bytes) {
   if (!grid.groups) return;
@@ -35,18 +42,18 @@ void launch_kernel(Stream& stream, const BuiltKernel& kernel, Grid grid, const v
     syclex::nd_launch(handler, sycl::nd_range<1>{grid.groups * grid.group_size, grid.group_size},
                       kernel.kernel);
   };
-  try {
-    sycl::queue& queue = queue_of(stream);
-    if (wants_events(stream))
-      keep_event(stream, kernel.name, syclex::submit_with_event(queue, submission));
-    else
-      syclex::submit(queue, submission); // without an event: the cheapest
-  } catch (const sycl::exception& error) {
-    std::string text = message("the kernel ", kernel.name, " could not be started on device ",
-                               stream.device(), ": ", error.what());
-    if (error.code() == sycl::errc::memory_allocation) throw OutOfMemoryError(text);
-    throw Error(text);
-  }
+  with_errors(
+      [&] {
+        return message("the kernel ", kernel.name, " could not be started on device ",
+                       stream.device());
+      },
+      [&] {
+        sycl::queue& queue = queue_of(stream);
+        if (auto seen = observer.load(std::memory_order_relaxed))
+          seen(stream, kernel.name, syclex::submit_with_event(queue, submission));
+        else
+          syclex::submit(queue, submission); // without an event: the cheapest
+      });
 }
 
 void launch(Stream& stream, std::string_view kernel, Grid grid, const void* args, size_t bytes) {
