@@ -5,10 +5,15 @@
 # `component package` is the only one that pyproject.toml installs.
 
 # Libraries find each other and torch by place, not by name: nothing outside the
-# environment can come between them.
+# environment can come between them. With ENVIRONMENT, also the libraries that pip
+# puts into the environment's lib folder (SYCL, oneDNN).
 function(xpu_lite_install_library target)
+  set(path "$ORIGIN;$ORIGIN/../../torch/lib")
+  if("ENVIRONMENT" IN_LIST ARGN)
+    list(APPEND path "$ORIGIN/../../../..")
+  endif()
   set_target_properties(${target} PROPERTIES
-    INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib"
+    INSTALL_RPATH "${path}"
     INSTALL_RPATH_USE_LINK_PATH OFF)
   install(TARGETS ${target} LIBRARY DESTINATION lib COMPONENT package)
 endfunction()

@@ -7,16 +7,15 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
-#include "backend/cpu/host_memory.h"
 #include "backend/cpu/host_queue.h"
 #include "backend/cpu/parallel.h"
 #include "backend/runtime/cpu_features.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/error.h"
+#include "backend/runtime/host_memory.h"
 #include "backend/runtime/options.h"
 
 namespace xpu_lite::cpu {
@@ -98,15 +97,15 @@ class HostEngine final : public Engine {
   }
 
   void* allocate(int, size_t bytes) override {
-    if (!fits(bytes)) return nullptr;
+    if (!budget_.fits(bytes)) return nullptr;
     void* p = bytes < kMapFrom ? std::aligned_alloc(64, round_up(bytes, 64))
                                : map_pages(round_up(bytes, kPage));
-    if (p) held_.fetch_add(bytes, std::memory_order_relaxed);
+    if (p) budget_.took(bytes);
     return p;
   }
 
   void free(int, void* ptr, size_t bytes) noexcept override {
-    held_.fetch_sub(bytes, std::memory_order_relaxed);
+    budget_.gave(bytes);
     if (bytes < kMapFrom) std::free(ptr);
     else munmap(ptr, round_up(bytes, kPage));
   }
@@ -149,29 +148,14 @@ class HostEngine final : public Engine {
     return text;
   }
 
-  // Linux maps more than it has and kills the process when the pages are touched,
-  // so a request that cannot be backed is refused here. Small ones are looked at
-  // together: reading /proc costs more than serving them.
-  bool fits(size_t bytes) {
-    constexpr size_t kLookEvery = 64 * kMiB, kKeep = 64 * kMiB;
-    if (bytes > static_cast<size_t>(properties_[0].total_memory)) return false;
-    if (unchecked_.fetch_add(bytes, std::memory_order_relaxed) + bytes < kLookEvery)
-      return true;
-    unchecked_.store(0, std::memory_order_relaxed);
-    // What we gave out and nobody has touched yet still counts as available.
-    const size_t held = held_.load(std::memory_order_relaxed);
-    const size_t untouched = held - std::min(held, resident_bytes());
-    const size_t available = host_memory().available;
-    return bytes + untouched + kKeep <= available;
-  }
-
   std::vector<DeviceProperties> properties_;
-  std::atomic<size_t> held_{0}, unchecked_{0};
+  HostBudget budget_;
 };
 
 } // namespace
 
 std::vector<std::string> found() { return {"host"}; }
+std::string preferred() { return "host"; }
 
 std::unique_ptr<Engine> make_engine(const std::string&, int count) {
   if (isa() < Isa::Avx2)

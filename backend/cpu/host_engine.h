@@ -13,6 +13,7 @@
 namespace xpu_lite::cpu {
 
 std::vector<std::string> found();
+std::string preferred();
 std::unique_ptr<Engine> make_engine(const std::string& selector, int count);
 
 } // namespace xpu_lite::cpu

@@ -48,7 +48,8 @@ std::string what_was_found() {
 [[noreturn]] void refuse(const std::string& value, const std::string& why) {
   throw ValueError(message(
       "XPU_LITE_DEVICES='", value, "' ", why,
-      "; allowed: auto, host, host:N, level_zero:gpu, opencl:cpu, opencl:cpu:N (N from 1 to ",
+      "; allowed: auto, host, level_zero:gpu, opencl:cpu, opencl:gpu, each but auto also with "
+      ":N for N devices (N from 1 to ",
       kMaxDevices, "); found on this machine: ", what_was_found()));
 }
 
@@ -73,9 +74,8 @@ std::unique_ptr<Engine> make_chosen() {
   if (value == "auto") {
     // Only a GPU is better than the host; an OpenCL CPU device must be asked for.
     for (const EngineEntry& entry : engine_entries())
-      for (const std::string& selector : entry.found())
-        if (selector == "host" || selector == "level_zero:gpu")
-          return entry.make(selector, 0);
+      if (const std::string selector = entry.preferred(); !selector.empty())
+        return entry.make(selector, 0);
   }
   std::string selector = value;
   const int count = take_count(value, selector);

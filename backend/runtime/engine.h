@@ -37,7 +37,13 @@ enum class Feature : uint8_t {
   HostTasks,          // Queue::submit_host_task
   CoreSets,           // a queue can be given cores of its own
   Priorities,
+  DeviceQueues,       // work is submitted to Queue::native_handle(), not as host tasks:
+                      // nothing runs inline on the calling thread
 };
+
+// An engine may set this bit in the addresses of its memory: see Note [Guarded
+// pointers] in backend/xpu/device_pointer.h.
+constexpr uint64_t kAddressTag = uint64_t{1} << 60;
 
 // What a caller asks for when it makes a queue.
 struct QueueOptions {
@@ -45,6 +51,16 @@ struct QueueOptions {
   std::vector<int> cores; // empty: no preference
   bool inline_when_idle = false; // host tasks may run on the calling thread
                                  // while nothing is queued (default stream)
+};
+
+// A point in a raw queue. Thread-safe; may outlive its queue's later work.
+class Mark {
+ public:
+  virtual ~Mark() = default;
+  virtual bool done() const noexcept = 0;
+  virtual void wait() = 0; // never throws for failed work
+  // Nanoseconds of the device's clock; only of a mark with timing that is done.
+  virtual int64_t time_ns() const = 0;
 };
 
 // A raw, ordered queue. Thread-safe. Destroying it waits for its work.
@@ -60,6 +76,12 @@ class Queue {
   virtual void wait() = 0;
   // Required. The first failure since the last call, or null. Clears it.
   virtual std::exception_ptr take_error() noexcept = 0;
+  // Required of engines with DeviceQueues; null for the others, whose events are
+  // made of host tasks. Marks the present end of the queue.
+  virtual std::shared_ptr<Mark> mark(bool timing) { return nullptr; }
+  // With mark(): later work of this queue waits for `mark`, which any queue of this
+  // engine made. Does not block the host.
+  virtual void wait_for(const Mark& mark) {}
   // Optional. A handle for other libraries (sycl::queue*), or null.
   virtual void* native_handle() const noexcept { return nullptr; }
 };
@@ -84,6 +106,10 @@ class Engine {
   // Required. Blocking copies; either side may be host memory.
   virtual void copy(void* dst, int dst_device, const void* src, int src_device,
                     size_t bytes) = 0;
+  // Optional. Host memory that devices copy to and from at full speed, page aligned;
+  // null when there is none left. The default is ordinary memory.
+  virtual void* allocate_host(size_t bytes);
+  virtual void free_host(void* ptr, size_t bytes) noexcept;
   // Optional. True when `device` can read the memory of `peer` directly.
   virtual bool can_access_peer(int device, int peer) const noexcept {
     return device == peer;

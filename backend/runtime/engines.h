@@ -14,6 +14,7 @@ namespace xpu_lite {
 struct EngineEntry {
   std::vector<std::string> selectors;   // what XPU_LITE_DEVICES may name
   std::vector<std::string> (*found)();  // those whose device is there now
+  std::string (*preferred)();           // what `auto` takes of it, or nothing; cheap
   std::unique_ptr<Engine> (*make)(const std::string& selector, int count);
 };
 

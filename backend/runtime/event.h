@@ -31,8 +31,9 @@ class Event {
 
  private:
   friend double elapsed_ms(const Event& start, const Event& end);
-  struct Mark; // shared with the tasks that complete and await it
-  std::shared_ptr<Mark> mark_;
+  std::shared_ptr<Mark> mark_; // shared with the tasks that complete and await it
+  Stream* stream_ = nullptr;   // where it was recorded
+  bool made_by_queue_ = false;
   bool timing_;
 };
 

@@ -14,6 +14,8 @@
 #include <memory>
 #include <new>
 
+#include "backend/runtime/engine.h"
+
 namespace xpu_lite {
 
 class PointerMap {
@@ -27,7 +29,7 @@ class PointerMap {
 
   // Null for an address that is not in the map.
   void* get(const void* address) const noexcept {
-    const auto key = reinterpret_cast<uintptr_t>(address);
+    const uintptr_t key = key_of(address);
     if ((key & ((uintptr_t{1} << kUnitBits) - 1)) != 0 || key >> kAddressBits) return nullptr;
     const Middle* middle = top_[top_index(key)].load(std::memory_order_acquire);
     if (!middle) return nullptr;
@@ -45,6 +47,10 @@ class PointerMap {
     std::atomic<Leaf*> leaves[1 << kMiddleBits];
   };
 
+  // Without the tag of guarded memory.
+  static uintptr_t key_of(const void* address) {
+    return reinterpret_cast<uintptr_t>(address) & ~kAddressTag;
+  }
   static size_t leaf_index(uintptr_t key) {
     return (key >> kUnitBits) & ((1 << kLeafBits) - 1);
   }
@@ -67,7 +73,7 @@ class PointerMap {
     return *node;
   }
   std::atomic<void*>& slot_of(const void* address) {
-    const auto key = reinterpret_cast<uintptr_t>(address);
+    const uintptr_t key = key_of(address);
     return child(child(top_[top_index(key)]).leaves[middle_index(key)]).values[leaf_index(key)];
   }
 

@@ -73,7 +73,7 @@ Stream::Stream(int device, StreamId id, QueueOptions options)
       id_(id),
       priority_(options.priority),
       cores_(options.cores),
-      inline_when_idle_(options.inline_when_idle),
+      inline_when_idle_(options.inline_when_idle && !engine().supports(Feature::DeviceQueues)),
       queue_(engine().make_queue(device, options)) {}
 
 Stream* Stream::of_worker() noexcept { return worker_stream; }

@@ -1,4 +1,4 @@
-#include "backend/cpu/host_memory.h"
+#include "backend/runtime/host_memory.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 #include <limits>
 #include <string>
 
-namespace xpu_lite::cpu {
+namespace xpu_lite {
 namespace {
 
 constexpr size_t kNone = std::numeric_limits<size_t>::max();
@@ -119,4 +119,17 @@ size_t resident_bytes() {
   return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-} // namespace xpu_lite::cpu
+bool HostBudget::fits(size_t bytes) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  constexpr size_t kLookEvery = 64 * kMiB, kKeep = 64 * kMiB;
+  if (bytes > total_) return false;
+  if (unchecked_.fetch_add(bytes, std::memory_order_relaxed) + bytes < kLookEvery)
+    return true;
+  unchecked_.store(0, std::memory_order_relaxed);
+  // What we gave out and nobody has touched yet still counts as available.
+  const size_t held = held_.load(std::memory_order_relaxed);
+  const size_t untouched = held - std::min(held, resident_bytes());
+  return bytes + untouched + kKeep <= host_memory().available;
+}
+
+} // namespace xpu_lite

@@ -1,0 +1,209 @@
+// Devices, raw memory and blocking copies of the SYCL engine, and the one function
+// through which libxpu_lite.so gets it.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+
+#include "backend/runtime/device.h"
+#include "backend/runtime/error.h"
+#include "backend/runtime/host_memory.h"
+#include "backend/runtime/options.h"
+#include "backend/xpu/device_pointer.h"
+#include "backend/xpu/devices.h"
+#include "backend/xpu/engine.h"
+#include "backend/xpu/launch.h"
+#include "backend/xpu/sycl_error.h"
+#include "backend/xpu/sycl_queue.h"
+#include "backend/xpu/sycl_stream.h"
+
+namespace xpu_lite::xpu {
+namespace {
+
+namespace syclex = sycl::ext::oneapi::experimental;
+
+DeviceProperties properties_of(const sycl::device& device, const std::string& selector) {
+  DeviceProperties p;
+  p.name = device.get_info<sycl::info::device::name>();
+  p.vendor = device.get_info<sycl::info::device::vendor>();
+  p.engine = selector;
+  p.isa = device.get_info<sycl::info::device::version>();
+  p.total_memory = static_cast<int64_t>(device.get_info<sycl::info::device::global_mem_size>());
+  p.cores = static_cast<int>(device.get_info<sycl::info::device::max_compute_units>());
+  // "OpenCL 3.0 (Build 0)" or "1.6": the version of the interface.
+  const size_t digit = p.isa.find_first_of("0123456789");
+  if (digit == std::string::npos ||
+      std::sscanf(p.isa.c_str() + digit, "%d.%d", &p.major, &p.minor) < 1 || p.major < 1)
+    p.major = 1;
+  p.has_fp64 = device.has(sycl::aspect::fp64);
+  p.has_fp16 = device.has(sycl::aspect::fp16);
+  return p;
+}
+
+class SyclEngine final : public Engine {
+ public:
+  SyclEngine(const std::string& selector, Devices devices)
+      : kind_(selector),
+        devices_(std::move(devices)),
+        context_(context_devices(devices_)),
+        tag_(options().guard ? kGuardTag : 0),
+        host_readable_(devices_.devices[0].is_cpu()) {
+    for (size_t i = 0; i < devices_.devices.size(); ++i) {
+      properties_.push_back(properties_of(devices_.devices[i], selector));
+      copy_queues_.emplace_back(context_, devices_.devices[i],
+                                sycl::property::queue::in_order());
+    }
+  }
+
+  const char* kind() const noexcept override { return kind_.c_str(); }
+  int device_count() const noexcept override { return static_cast<int>(properties_.size()); }
+  const DeviceProperties& properties(int device) const override { return properties_[device]; }
+
+  bool supports(Feature feature) const noexcept override {
+    switch (feature) {
+      case Feature::HostReadableMemory: return host_readable_ && tag_ == 0;
+      case Feature::HostTasks: return true;
+      case Feature::CoreSets: return false;
+      case Feature::Priorities: return true;
+      case Feature::DeviceQueues: return true;
+    }
+    return false;
+  }
+
+  void* allocate(int device, size_t bytes) override {
+    if (host_readable_ && !budget_.fits(bytes)) return nullptr;
+    void* p = sycl::aligned_alloc_device(kAlignment, bytes, devices_.memory[device], context_);
+    if (!p) return nullptr;
+    if (host_readable_) budget_.took(bytes);
+    held_.fetch_add(bytes, std::memory_order_relaxed);
+    return reinterpret_cast<void*>(reinterpret_cast<uint64_t>(p) | tag_);
+  }
+
+  void free(int, void* ptr, size_t bytes) noexcept override {
+    try {
+      sycl::free(device_pointer(ptr), context_);
+    } catch (...) {
+      return; // a lost device: its memory is gone anyway
+    }
+    if (host_readable_) budget_.gave(bytes);
+    held_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+
+  void* allocate_host(size_t bytes) override {
+    if (!budget_.fits(bytes)) return nullptr;
+    void* p = sycl::aligned_alloc_host(kHostAlignment, bytes, context_);
+    if (p) budget_.took(bytes);
+    return p;
+  }
+
+  void free_host(void* ptr, size_t bytes) noexcept override {
+    try {
+      sycl::free(ptr, context_);
+    } catch (...) {
+      return;
+    }
+    budget_.gave(bytes);
+  }
+
+  std::pair<size_t, size_t> memory_info(int device) const override {
+    if (host_readable_) {
+      const HostMemory memory = host_memory();
+      return {memory.available, memory.total};
+    }
+    const sycl::device& d = devices_.memory[device];
+    const auto total = static_cast<size_t>(properties_[device].total_memory);
+    if (d.has(sycl::aspect::ext_intel_free_memory))
+      return {d.get_info<sycl::ext::intel::info::device::free_memory>(), total};
+    return {total - std::min(total, held_.load()), total};
+  }
+
+  void copy(void* dst, int dst_device, const void* src, int src_device, size_t bytes) override {
+    if (bytes == 0) return;
+    sycl::queue& queue = copy_queues_[dst_device >= 0 ? dst_device : std::max(src_device, 0)];
+    with_errors([&] { return message("copy of ", bytes, " bytes"); },
+                [&] { queue.memcpy(device_pointer(dst), device_pointer(src), bytes).wait(); });
+  }
+
+  bool can_access_peer(int device, int peer) const noexcept override {
+    if (device == peer || host_readable_) return true;
+    try {
+      sycl::device self = devices_.devices[device]; // the query is not const
+      return self.ext_oneapi_can_access_peer(devices_.devices[peer]);
+    } catch (...) {
+      return false;
+    }
+  }
+
+  std::unique_ptr<Queue> make_queue(int device, const QueueOptions& options) override {
+    if (!options.cores.empty())
+      throw ValueError(message("a stream of ", kind_, " cannot be given cores of its own; only "
+                               "streams of the host engine can"));
+    return with_errors([] { return std::string("making of a stream"); }, [&] {
+      return std::make_unique<SyclQueue>(context_, devices_.devices[device], device,
+                                         options.priority);
+    });
+  }
+
+  const sycl::context& context() const { return context_; }
+  const sycl::device& device(int index) const { return devices_.devices[index]; }
+
+ private:
+  static constexpr size_t kAlignment = 512, kHostAlignment = 4096;
+
+  static std::vector<sycl::device> context_devices(const Devices& devices) {
+    std::vector<sycl::device> all;
+    for (const auto* list : {&devices.devices, &devices.memory})
+      for (const sycl::device& d : *list)
+        if (std::find(all.begin(), all.end(), d) == all.end()) all.push_back(d);
+    return all;
+  }
+
+  const std::string kind_;
+  Devices devices_;
+  sycl::context context_;
+  const uint64_t tag_;
+  const bool host_readable_; // but for the guard
+  std::vector<DeviceProperties> properties_;
+  std::vector<sycl::queue> copy_queues_;
+  std::atomic<size_t> held_{0};
+  HostBudget budget_;
+};
+
+SyclEngine& chosen() { return static_cast<SyclEngine&>(engine()); }
+
+std::unique_ptr<Engine> make(const std::string& selector, int count) {
+  return with_errors([] { return std::string("looking for devices"); }, [&] {
+    return std::make_unique<SyclEngine>(selector, select_devices(selector, count));
+  });
+}
+
+} // namespace
+
+const sycl::context& context() { return chosen().context(); }
+const sycl::device& device(int index) { return chosen().device(index); }
+
+sycl::queue& queue_of(Stream& stream) {
+  return *static_cast<sycl::queue*>(stream.queue().native_handle());
+}
+
+void copy_async(Stream& stream, void* dst, const void* src, size_t bytes) {
+  if (bytes == 0) return;
+  with_errors([&] { return message("copy of ", bytes, " bytes"); }, [&] {
+    syclex::memcpy(queue_of(stream), device_pointer(dst), device_pointer(src), bytes);
+  });
+}
+
+void fill_async(Stream& stream, void* dst, unsigned char value, size_t bytes) {
+  if (bytes == 0) return;
+  with_errors([&] { return message("fill of ", bytes, " bytes"); }, [&] {
+    syclex::memset(queue_of(stream), device_pointer(dst), value, bytes);
+  });
+}
+
+} // namespace xpu_lite::xpu
+
+extern "C" const xpu_lite::xpu::Library* xpu_lite_xpu_library() {
+  static const xpu_lite::xpu::Library library{xpu_lite::xpu::found_selectors,
+                                              xpu_lite::xpu::make, xpu_lite::xpu::describe_devices};
+  return &library;
+}
