@@ -1,0 +1,129 @@
+#include "backend/xpu/ops/reduce.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "backend/xpu/kernels/reduce_args.h"
+#include "backend/xpu/launch.h"
+
+namespace xpu_lite::xpu {
+
+namespace {
+
+struct Geometry {
+  std::vector<ReduceDim> kept, reduced; // fastest first, merged
+};
+
+bool joins(const ReduceDim& fast, const ReduceDim& slow) {
+  return fast.in_stride * fast.size == slow.in_stride &&
+         fast.out_stride * fast.size == slow.out_stride &&
+         fast.out2_stride * fast.size == slow.out2_stride;
+}
+
+void merge(std::vector<ReduceDim>& dims) {
+  std::stable_sort(dims.begin(), dims.end(), [](const ReduceDim& a, const ReduceDim& b) {
+    return std::llabs(a.in_stride) < std::llabs(b.in_stride);
+  });
+  std::vector<ReduceDim> merged;
+  for (const ReduceDim& d : dims) {
+    if (d.size == 1) continue;
+    if (!merged.empty() && joins(merged.back(), d)) merged.back().size *= d.size;
+    else merged.push_back(d);
+  }
+  if (merged.empty()) merged.push_back({1, 1, 1, 1, false});
+  dims = std::move(merged);
+}
+
+Geometry geometry_of(const Reduction& r) {
+  Geometry g;
+  for (const ReduceDim& d : r.dims) (d.reduced ? g.reduced : g.kept).push_back(d);
+  merge(g.kept);
+  merge(g.reduced);
+  return g;
+}
+
+int64_t product(const std::vector<ReduceDim>& dims, size_t from = 0) {
+  int64_t n = 1;
+  for (size_t d = from; d < dims.size(); ++d) n *= dims[d].size;
+  return n;
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// At least this many elements for each sub-group, or splitting costs more than it gains.
+constexpr int64_t kSplitElements = 4096;
+
+} // namespace
+
+bool can_reduce(const Reduction& r) {
+  const Geometry g = geometry_of(r);
+  return g.kept.size() <= kReduceDims && g.reduced.size() <= kReduceDims + 1;
+}
+
+void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) {
+  const Geometry g = geometry_of(r);
+  const Limits& device = limits(stream.device());
+  const int64_t width = static_cast<int64_t>(device.sub_group_size);
+
+  ReduceArgs a{};
+  a.in = r.in, a.out = r.out, a.out2 = r.out2;
+  a.outputs = product(g.kept);
+  if (a.outputs == 0) return;
+  a.dims = static_cast<int32_t>(g.kept.size());
+  for (int d = 0; d < kReduceDims; ++d) a.size[d] = a.outer_size[d] = 1;
+  for (int d = 0; d < a.dims; ++d) {
+    a.size[d] = g.kept[d].size, a.in_stride[d] = g.kept[d].in_stride;
+    a.out_stride[d] = g.kept[d].out_stride, a.out2_stride[d] = g.kept[d].out2_stride;
+  }
+  a.inner = g.reduced[0].size, a.inner_stride = g.reduced[0].in_stride;
+  a.outer = product(g.reduced, 1);
+  a.outer_dims = static_cast<int32_t>(g.reduced.size()) - 1;
+  for (int d = 0; d < a.outer_dims; ++d) {
+    a.outer_size[d] = g.reduced[d + 1].size, a.outer_stride[d] = g.reduced[d + 1].in_stride;
+  }
+  if (a.inner * a.outer == 0) a.inner = 0, a.outer = 1, a.outer_dims = 0; // only init()
+  a.flag = r.flag, a.wide_out = r.wide_out;
+  a.p_f = static_cast<float>(r.number), a.p_d = r.number;
+
+  // A lane per output where neighbours in memory are different outputs, and where
+  // rows are too short to fill a sub-group.
+  const bool short_rows = a.outer * a.inner <= width && a.outputs >= 2 * width;
+  const bool columns = short_rows || (g.kept[0].size > 1 && g.kept[0].in_stride != 0 &&
+                                      (std::llabs(g.kept[0].in_stride) < std::llabs(a.inner_stride) ||
+                                       a.inner <= 4));
+  const int64_t tasks = columns ? a.outputs / a.size[0] * ceil_div(a.size[0], 4 * width) : a.outputs;
+  // A GPU needs several sub-groups per vector engine to hide its latency.
+  const int64_t wanted = static_cast<int64_t>(device.compute_units) * (device.is_cpu ? 4 : 8);
+  const int64_t per_task = a.inner * a.outer * (columns ? 4 * width : 1);
+  int64_t splits = std::clamp<int64_t>(wanted / tasks, 1,
+                                       std::max<int64_t>(1, per_task / kSplitElements));
+  a.outer_splits = std::min(splits, a.outer);
+  if (a.outer_splits < 1) a.outer_splits = 1;
+  a.inner_splits = std::clamp<int64_t>(splits / a.outer_splits, 1, std::max<int64_t>(1, a.inner));
+  a.outer_chunk = ceil_div(a.outer, a.outer_splits);
+  a.inner_chunk = ceil_div(a.inner, a.inner_splits);
+  if (a.outer_chunk > 0) a.outer_splits = ceil_div(a.outer, a.outer_chunk);
+  if (a.inner_chunk > 0) a.inner_splits = ceil_div(a.inner, a.inner_chunk);
+  splits = a.outer_splits * a.inner_splits;
+
+  if (splits > 1) {
+    a.stage = ReduceStage::Partial;
+    a.partial = scratch(context, static_cast<size_t>(splits * a.outputs) * r.partial_bytes);
+  }
+  const size_t group = std::min<size_t>(device.max_group_size, std::max<size_t>(64, width));
+  const int64_t per_group = std::max<int64_t>(1, static_cast<int64_t>(group) / width);
+  const int64_t most = static_cast<int64_t>(device.compute_units) * (device.is_cpu ? 32 : 64);
+  const auto groups = [&](int64_t n) {
+    return static_cast<size_t>(std::clamp<int64_t>(ceil_div(n, per_group), 1, most));
+  };
+  const std::string type = suffix(r.type);
+  const std::string by_columns = r.kernel + "_cols_" + type;
+  launch(stream, columns ? by_columns : r.kernel + "_rows_" + type, {groups(tasks * splits), group},
+         a);
+  if (splits > 1) {
+    a.stage = ReduceStage::Finish;
+    launch(stream, by_columns, {groups(ceil_div(a.outputs, width)), group}, a);
+  }
+}
+
+} // namespace xpu_lite::xpu
