@@ -2,10 +2,7 @@
 
 #include <atomic>
 
-#include "backend/runtime/error.h"
-#include "backend/xpu/launch_kernel.h"
-#include "backend/xpu/sycl_error.h"
-#include "backend/xpu/sycl_queue.h"
+#include "backend/xpu/submit.h"
 
 namespace xpu_lite::xpu {
 namespace {
@@ -30,6 +27,7 @@ std::atomic<LaunchObserver> observer{nullptr};
 } // namespace
 
 void set_launch_observer(LaunchObserver function) { observer.store(function); }
+LaunchObserver launch_observer() noexcept { return observer.load(std::memory_order_relaxed); }
 
 void launch_kernel(Stream& stream, const BuiltKernel& kernel, Grid grid, const void* args,
                    size_t bytes) {
@@ -37,23 +35,11 @@ void launch_kernel(Stream& stream, const BuiltKernel& kernel, Grid grid, const v
   if (bytes > kMaxArgumentBytes || !grid.group_size || grid.group_size > kernel.max_group_size ||
       grid.groups > UINT32_MAX)
     refuse(kernel, stream, grid, bytes);
-  auto submission = [&](sycl::handler& handler) {
+  submit_kernel(stream, kernel.name, [&](sycl::handler& handler) {
     handler.set_arg(0, syclex::raw_kernel_arg(args, bytes));
     syclex::nd_launch(handler, sycl::nd_range<1>{grid.groups * grid.group_size, grid.group_size},
                       kernel.kernel);
-  };
-  with_errors(
-      [&] {
-        return message("the kernel ", kernel.name, " could not be started on device ",
-                       stream.device());
-      },
-      [&] {
-        sycl::queue& queue = queue_of(stream);
-        if (auto seen = observer.load(std::memory_order_relaxed))
-          seen(stream, kernel.name, syclex::submit_with_event(queue, submission));
-        else
-          syclex::submit(queue, submission); // without an event: the cheapest
-      });
+  });
 }
 
 void launch(Stream& stream, std::string_view kernel, Grid grid, const void* args, size_t bytes) {
