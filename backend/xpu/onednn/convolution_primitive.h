@@ -1,0 +1,33 @@
+#pragma once
+
+// One convolution as oneDNN computes it, and how its operands get into the layouts
+// that oneDNN chose.
+//
+// Weights always have a layout of oneDNN's choice: with plain weights it has only its
+// reference loops. Data that is channels last stays as it is; contiguous data does
+// where oneDNN reads it well (float32 on CPUs), and is reordered elsewhere.
+
+#include <memory>
+
+#include "backend/xpu/onednn/context.h"
+
+namespace xpu_lite::xpu::onednn {
+
+struct Operand {
+  dnnl::memory::desc ours, wanted;
+  dnnl::reorder reorder; // into `wanted` for what is read, from it for what is written
+  bool same = true;
+  size_t bytes = 0; // of `wanted`
+};
+
+struct ConvolutionEntry {
+  dnnl::primitive primitive;
+  Operand src, weight, dst;
+  dnnl::memory::desc bias, scratch;
+  size_t scratch_bytes = 0;
+};
+
+std::shared_ptr<const ConvolutionEntry> make_convolution(int device, Direction direction,
+                                                         const Convolution& call);
+
+} // namespace xpu_lite::xpu::onednn
