@@ -37,12 +37,12 @@ std::exception_ptr describe(const KernelError& e, const Word& word) {
       message(" (found by a kernel queued on stream (device ", word.device, ", id ",
               word.stream, "))");
   const std::string op = message("[", e.op ? e.op : "kernel", "] ");
+  const std::string out_of_bounds =
+      message("index out of range: ", op, "index ", e.index, " is out of bounds for dimension ",
+              e.dim, " with size ", e.size, where);
   switch (static_cast<KernelFault>(e.fault)) {
-    case KernelFault::Index:
-      return std::make_exception_ptr(
-          IndexError(message("index out of range: ", op, "index ", e.index,
-                             " is out of bounds for dimension ", e.dim, " with size ", e.size,
-                             where)));
+    case KernelFault::Index: return std::make_exception_ptr(IndexError(out_of_bounds));
+    case KernelFault::IndexRuntime: return std::make_exception_ptr(Error(out_of_bounds));
     case KernelFault::Range:
       return std::make_exception_ptr(
           IndexError(message("index out of range: ", op, e.what ? e.what : "index", " ",

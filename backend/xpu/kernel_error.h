@@ -18,9 +18,10 @@ namespace xpu_lite::xpu {
 
 enum class KernelFault : int32_t {
   None = 0,
-  Index,   // `index` is not in [-size, size) of dimension `dim`
-  Range,   // `index` is not in [0, size); `dim` unused
-  Value,   // `what` says in words what was wrong
+  Index, // `index` is not in [-size, size) of dimension `dim`
+  IndexRuntime, // the same, for operators whose error is not an IndexError on the CPU
+  Range, // `index` is not in [0, size); `what` names it
+  Value, // `what` says in words what was wrong
 };
 
 // Written by kernels through kernels/fault.h.

@@ -24,10 +24,10 @@ inline void report(KernelError* error, const char* op, KernelFault fault, int64_
 
 // True, and `index` counted from the front, when it is in [-size, size).
 inline bool wrap_index(int64_t& index, int64_t size, int dim, KernelError* error,
-                       const char* op) {
+                       const char* op, KernelFault fault = KernelFault::Index) {
   const int64_t wrapped = index < 0 ? index + size : index;
   if (static_cast<uint64_t>(wrapped) >= static_cast<uint64_t>(size)) {
-    report(error, op, KernelFault::Index, index, size, dim);
+    report(error, op, fault, index, size, dim);
     return false;
   }
   index = wrapped;
@@ -36,9 +36,9 @@ inline bool wrap_index(int64_t& index, int64_t size, int dim, KernelError* error
 
 // The same for an index that may not count from the back.
 inline bool check_index(int64_t index, int64_t size, int dim, KernelError* error,
-                        const char* op) {
+                        const char* op, KernelFault fault = KernelFault::Index) {
   if (static_cast<uint64_t>(index) < static_cast<uint64_t>(size)) return true;
-  report(error, op, KernelFault::Index, index, size, dim);
+  report(error, op, fault, index, size, dim);
   return false;
 }
 

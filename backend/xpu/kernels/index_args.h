@@ -38,6 +38,7 @@ struct IndexArgs {
   int32_t rows;     // walk row by row: the innermost dimension is long
   int32_t row_index; // no index varies along the innermost dimension
   int32_t error_dim; // the dimension of the first index, for messages
+  KernelFault fault; // which error an index out of range is
   int64_t sizes[kMaxWalkDims];
   int64_t dst_strides[kMaxWalkDims];
   int64_t src_strides[kMaxWalkDims];

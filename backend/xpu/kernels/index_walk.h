@@ -53,8 +53,10 @@ inline bool index_offset(const IndexArgs& a, const Place& p, int64_t at, int64_t
     const char* where = operand.data + from;
     int64_t i = a.narrow ? static_cast<int64_t>(*reinterpret_cast<const int32_t*>(where))
                          : *reinterpret_cast<const int64_t*>(where);
-    const bool good = a.wrap ? wrap_index(i, operand.size, a.error_dim + k, a.error, a.op)
-                             : check_index(i, operand.size, a.error_dim + k, a.error, a.op);
+    const bool good = a.wrap ? wrap_index(i, operand.size, a.error_dim + k, a.error, a.op,
+                                          a.fault)
+                             : check_index(i, operand.size, a.error_dim + k, a.error, a.op,
+                                          a.fault);
     if (!good) return false;
     sum += i * operand.step;
   }

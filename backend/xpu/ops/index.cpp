@@ -49,6 +49,9 @@ constexpr std::string_view kGet[] = {"index_get_1", "index_get_2", "index_get_4"
 constexpr std::string_view kPut[] = {"index_put_1", "index_put_2", "index_put_4", "index_put_8",
                                      "index_put_16"};
 
+constexpr std::string_view kFill[] = {"masked_fill_1", "masked_fill_2", "masked_fill_4",
+                                      "masked_fill_8", "masked_fill_16"};
+
 int log2_of(size_t element) {
   for (int i = 0; i < 5; ++i)
     if (element == size_t{1} << i) return i;
@@ -58,7 +61,7 @@ int log2_of(size_t element) {
 void start(Stream& stream, const std::string_view* names, size_t element, IndexArgs& a) {
   coalesce(a);
   if (a.numel == 0) return;
-  element = widen(a, element);
+  if (names != kFill) element = widen(a, element);
   a.rows = a.sizes[0] >= kLongRow;
   a.row_index = a.indices == 0 || a.index_strides[0] == 0;
   a.error = a.indices ? kernel_error(stream) : nullptr;
@@ -101,6 +104,10 @@ void index_get(Stream& stream, size_t element, IndexArgs args) {
 
 void index_put(Stream& stream, size_t element, IndexArgs args) {
   start(stream, kPut, element, args);
+}
+
+void masked_fill(Stream& stream, size_t element, IndexArgs args) {
+  start(stream, kFill, element, args);
 }
 
 } // namespace xpu_lite::xpu

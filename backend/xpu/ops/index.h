@@ -20,5 +20,7 @@ void coalesce(IndexArgs& args);
 // launches nothing.
 void index_get(Stream& stream, size_t element, IndexArgs args);
 void index_put(Stream& stream, size_t element, IndexArgs args);
+// dst[walk] = fill where the byte src[walk] is not 0.
+void masked_fill(Stream& stream, size_t element, IndexArgs args);
 
 } // namespace xpu_lite::xpu
