@@ -51,6 +51,8 @@ def own_operators(folder):
     """Names that registration files of ours give to m.impl()."""
     names = set()
     for path in sorted(folder.glob("**/register_*.cpp")):
+        if "sycl" in path.relative_to(folder).parts:
+            continue  # the other engine's
         text = re.sub(r"//[^\n]*", "", path.read_text())
         names.update(re.findall(r'\bm\.impl\(\s*"(?:aten::)?([^"]+)"', text))
         names.update(re.findall(r'\bXPU_LITE_IMPL\(\s*"([^"]+)"', text))
@@ -109,15 +111,15 @@ HEADER = """// Made by backend/aten/codegen/generate_route2.py. Do not edit.
 
 {includes}
 
+#include "backend/aten/core/install.h"
 #include "backend/aten/core/route2.h"
 
 namespace xpu_lite::aten {{
 namespace {{
 
-const bool registered = [] {{
+const bool listed = detail::at_host_install([] {{
 {lines}
-  return true;
-}}();
+}});
 
 }} // namespace
 }} // namespace xpu_lite::aten

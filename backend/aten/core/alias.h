@@ -46,10 +46,12 @@ class OpScope {
   OpScope(const OpScope&) = delete;
   OpScope& operator=(const OpScope&) = delete;
 
- private:
+  // What a CPU kernel inside an operator of ours must not come by again.
   static constexpr c10::DispatchKeySet kExcluded =
       c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset |
       c10::DispatchKeySet(c10::DispatchKey::Tracer);
+
+ private:
   c10::impl::ExcludeDispatchKeyGuard guard_;
   AllocationTarget previous_;
 };

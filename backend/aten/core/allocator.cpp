@@ -7,6 +7,7 @@
 #include <c10/core/CachingDeviceAllocator.h>
 
 #include "backend/aten/core/errors.h"
+#include "backend/aten/core/storage.h"
 #include "backend/runtime/allocator.h"
 #include "backend/runtime/device.h"
 
@@ -91,7 +92,7 @@ class Allocator final : public c10::DeviceAllocator {
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release_memory; }
   void copy_data(void* dst, const void* src, std::size_t count) const override {
-    std::memcpy(dst, src, count);
+    copy_bytes(dst, src, count, current_device());
   }
   bool initialized() override { return is_initialized(); }
   void emptyCache(c10::MempoolId_t = {0, 0}) override {

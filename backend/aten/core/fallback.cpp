@@ -12,6 +12,7 @@
 #include "backend/aten/core/errors.h"
 #include "backend/aten/core/route2.h"
 #include "backend/aten/core/routes.h"
+#include "backend/aten/core/staged.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/options.h"
 
@@ -170,6 +171,10 @@ void run_boxed_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
       ": not implemented for xpu_lite, and torch has no CPU kernel to run in its place");
 
   const int device = device_of_arguments(op, *stack);
+  if (!engine().supports(Feature::HostReadableMemory)) {
+    run_boxed_staged(op, stack, device);
+    return;
+  }
   AliasFrame frame(schema.name().c_str());
   BoxedArguments arguments(frame);
   frame.allow_cpu_tensors();

@@ -5,6 +5,7 @@
 #include <ATen/ExpandUtils.h>
 #include <ATen/MemoryOverlap.h>
 #include <ATen/core/CachingHostAllocator.h>
+#include <ATen/ops/_copy_from.h>
 #include <ATen/ops/copy_ops.h>
 
 #include "backend/aten/core/alias.h"
@@ -154,7 +155,7 @@ at::Tensor copy_from(const at::Tensor& src, const at::Tensor& dst, bool non_bloc
 at::Tensor copy_from_and_resize(const at::Tensor& src, const at::Tensor& dst) {
   TORCH_CHECK(src.defined() && dst.defined(), "_copy_from_and_resize: undefined tensor");
   dst.resize_(src.sizes());
-  return copy_from(src, dst, false);
+  return at::_copy_from(src, dst, false);
 }
 
 } // namespace xpu_lite::aten

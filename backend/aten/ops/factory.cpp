@@ -12,6 +12,8 @@
 
 #include "backend/aten/core/allocator.h"
 #include "backend/aten/core/errors.h"
+#include "backend/aten/core/install.h"
+#include "backend/aten/core/storage.h"
 #include "backend/runtime/device.h"
 
 namespace xpu_lite::aten {
@@ -90,7 +92,18 @@ const at::Tensor& resize_(const at::Tensor& self, at::IntArrayRef size,
   // Work in flight may write what is to be moved.
   Stream& stream = current_stream(self.device().index());
   if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
-  return at::native::resize_(self, size, format);
+  if (!sycl_operators()) return at::native::resize_(self, size, format);
+  const auto before = static_cast<int64_t>(self.storage().nbytes());
+  resize_tensor(self, size, std::nullopt);
+  if (format.has_value()) {
+    TORCH_CHECK(*format != at::MemoryFormat::Preserve, "Unsupported memory format", *format);
+    self.unsafeGetTensorImpl()->empty_tensor_restride(*format);
+  }
+  if (C10_UNLIKELY(at::globalContext().deterministicAlgorithms() &&
+                   at::globalContext().deterministicFillUninitializedMemory())) {
+    at::native::fill_resize_deterministic_(self, before);
+  }
+  return self;
 }
 
 at::Tensor& set_(at::Tensor& self) {
@@ -114,7 +127,11 @@ at::Tensor& set_storage_strided(at::Tensor& self, at::Storage source, int64_t of
   self.unsafeGetTensorImpl()->set_storage_offset(offset);
   at::OptionalIntArrayRef strides =
       stride.data() != nullptr ? at::OptionalIntArrayRef(stride) : std::nullopt;
-  at::native::resize_impl_cpu_(self.unsafeGetTensorImpl(), size, strides);
+  if (sycl_operators()) {
+    resize_tensor(self, size, strides);
+  } else {
+    at::native::resize_impl_cpu_(self.unsafeGetTensorImpl(), size, strides);
+  }
   return self;
 }
 
