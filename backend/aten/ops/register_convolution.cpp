@@ -1,11 +1,10 @@
-#include <torch/library.h>
-
+#include "backend/aten/core/install.h"
 #include "backend/aten/ops/convolution.h"
 
 namespace xpu_lite::aten {
 namespace {
 
-TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+XPU_LITE_HOST_IMPL(aten, PrivateUse1, m) {
   m.impl("convolution_overrideable", TORCH_FN(convolution_overrideable));
   m.impl("convolution_backward_overrideable", TORCH_FN(convolution_backward_overrideable));
 }

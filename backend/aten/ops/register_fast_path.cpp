@@ -1,11 +1,10 @@
-#include <torch/library.h>
-
+#include "backend/aten/core/install.h"
 #include "backend/aten/ops/fast_path.h"
 
 namespace xpu_lite::aten {
 namespace {
 
-TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+XPU_LITE_HOST_IMPL(aten, PrivateUse1, m) {
   m.impl("add.Tensor", TORCH_FN(add));
   m.impl("add.out", TORCH_FN(add_out));
   m.impl("add_.Tensor", TORCH_FN(add_));

@@ -1,10 +1,9 @@
-#include <torch/library.h>
-
+#include "backend/aten/core/install.h"
 #include "backend/aten/ops/norm.h"
 
 namespace xpu_lite::aten {
 
-TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+XPU_LITE_HOST_IMPL(aten, PrivateUse1, m) {
   m.impl("batch_norm_stats", TORCH_FN(batch_norm_stats));
   m.impl("batch_norm_elemt", TORCH_FN(batch_norm_elemt));
   m.impl("batch_norm_elemt.out", TORCH_FN(batch_norm_elemt_out));
