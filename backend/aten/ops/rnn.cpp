@@ -8,6 +8,8 @@
 
 namespace xpu_lite::aten {
 
+const CellKernels* cell_kernels = nullptr;
+
 namespace {
 
 using at::Tensor;
@@ -92,8 +94,12 @@ TensorTriple fused_lstm_cell(const Tensor& input_gates_, const Tensor& hidden_ga
   Tensor cy = at::empty_like(cx, at::MemoryFormat::Contiguous);
   Tensor workspace = at::empty({p.batch, 4 * p.hidden}, cx.options());
   p.out = hy.data_ptr(), p.cell = cy.data_ptr(), p.workspace = workspace.data_ptr();
-  launch(op, {input_gates, hidden_gates, cx, bias1, bias2, hy, cy, workspace},
-         [p, type] { cpu::lstm_cell_forward(p, type); });
+  if (cell_kernels != nullptr) {
+    cell_kernels->lstm_forward(op, hy, p, type);
+  } else {
+    launch(op, {input_gates, hidden_gates, cx, bias1, bias2, hy, cy, workspace},
+           [p, type] { cpu::lstm_cell_forward(p, type); });
+  }
   return {std::move(hy), std::move(cy), std::move(workspace)};
 }
 
@@ -127,8 +133,12 @@ TensorTriple fused_lstm_cell_backward(const std::optional<Tensor>& grad_hy,
   p.workspace = workspace.const_data_ptr();
   p.grad_gates = grad_gates.data_ptr(), p.grad_state = grad_cx.data_ptr();
   const cpu::CellType type = cell_type(op, cx);
-  launch(op, {gh, gc, cx, cy, workspace, grad_gates, grad_cx},
-         [p, type] { cpu::lstm_cell_backward(p, type); });
+  if (cell_kernels != nullptr) {
+    cell_kernels->lstm_backward(op, grad_cx, p, type);
+  } else {
+    launch(op, {gh, gc, cx, cy, workspace, grad_gates, grad_cx},
+           [p, type] { cpu::lstm_cell_backward(p, type); });
+  }
   Tensor grad_bias = has_bias ? grad_gates.sum(0) : Tensor();
   return {std::move(grad_gates), std::move(grad_cx), std::move(grad_bias)};
 }
@@ -145,8 +155,12 @@ std::tuple<Tensor, Tensor> fused_gru_cell(const Tensor& input_gates_, const Tens
   Tensor hy = at::empty_like(hx, at::MemoryFormat::Contiguous);
   Tensor workspace = at::empty({p.batch, 5 * p.hidden}, hx.options());
   p.out = hy.data_ptr(), p.workspace = workspace.data_ptr();
-  launch(op, {input_gates, hidden_gates, hx, bias1, bias2, hy, workspace},
-         [p, type] { cpu::gru_cell_forward(p, type); });
+  if (cell_kernels != nullptr) {
+    cell_kernels->gru_forward(op, hy, p, type);
+  } else {
+    launch(op, {input_gates, hidden_gates, hx, bias1, bias2, hy, workspace},
+           [p, type] { cpu::gru_cell_forward(p, type); });
+  }
   return {std::move(hy), std::move(workspace)};
 }
 
@@ -167,8 +181,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> fused_gru_cell_backward(
   p.grad_input_gates = grad_input.data_ptr(), p.grad_hidden_gates = grad_hidden.data_ptr();
   p.grad_state = grad_hx.data_ptr();
   const cpu::CellType type = cell_type(op, workspace);
-  launch(op, {grad_hy, workspace, grad_input, grad_hidden, grad_hx},
-         [p, type] { cpu::gru_cell_backward(p, type); });
+  if (cell_kernels != nullptr) {
+    cell_kernels->gru_backward(op, grad_hx, p, type);
+  } else {
+    launch(op, {grad_hy, workspace, grad_input, grad_hidden, grad_hx},
+           [p, type] { cpu::gru_cell_backward(p, type); });
+  }
   Tensor input_bias = has_bias ? grad_input.sum(0) : Tensor();
   Tensor hidden_bias = has_bias ? grad_hidden.sum(0) : Tensor();
   return {std::move(grad_input), std::move(grad_hidden), std::move(grad_hx),

@@ -8,7 +8,24 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "backend/cpu/kernels/rnn_cells.h"
+
 namespace xpu_lite::aten {
+
+// Where the checked arguments of a cell go; `any` is a tensor of the device, `op` a
+// string literal.
+struct CellKernels {
+  void (*lstm_forward)(const char* op, const at::Tensor& any, const cpu::CellForward&,
+                       cpu::CellType);
+  void (*lstm_backward)(const char* op, const at::Tensor& any, const cpu::LstmBackward&,
+                        cpu::CellType);
+  void (*gru_forward)(const char* op, const at::Tensor& any, const cpu::CellForward&,
+                      cpu::CellType);
+  void (*gru_backward)(const char* op, const at::Tensor& any, const cpu::GruBackward&,
+                       cpu::CellType);
+};
+// Null: the host engine's. Another engine's library puts its own here.
+extern const CellKernels* cell_kernels;
 
 using TensorTriple = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 

@@ -68,6 +68,7 @@ bool well_formed(const Tensor& input, at::TensorList states, const Stack& stack,
 
 // Where the CPU takes oneDNN's layer: also in training, its backward is differentiable.
 bool onednn_layer(const Tensor& input) {
+  if (cell_kernels != nullptr) return false; // another engine's memory
   if (!at::globalContext().userEnabledMkldnn()) return false;
   return input.scalar_type() == at::kFloat ||
          (input.scalar_type() == at::kBFloat16 && __builtin_cpu_supports("avx512bw") &&
