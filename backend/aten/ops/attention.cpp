@@ -106,9 +106,14 @@ cpu::AttentionShape shape_of(const Tensor& q, const Tensor& k, const Tensor& v, 
   return s;
 }
 
-// For callers that skipped the choice.
-void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v,
-                  const std::optional<Tensor>& mask, double dropout_p, bool is_causal) {
+void check_memory(bool done) {
+  TORCH_CHECK_WITH(OutOfMemoryError, done, "[", kOp, "] no host memory for scratch");
+}
+
+} // namespace
+
+void check_attention_inputs(const Tensor& q, const Tensor& k, const Tensor& v,
+                            const std::optional<Tensor>& mask, double dropout_p, bool is_causal) {
   TORCH_CHECK(blocked_kernel_takes(q, k, v, mask, dropout_p, is_causal, true),
               "[", kOp, "] the fused kernel does not take query ", q.sizes(), " ", q.scalar_type(),
               ", key ", k.sizes(), " ", k.scalar_type(), ", value ", v.sizes(), " ",
@@ -121,12 +126,6 @@ void check_inputs(const Tensor& q, const Tensor& k, const Tensor& v,
               "] attn_bias must have the query's dtype ", q.scalar_type(), ", got ",
               mask->scalar_type());
 }
-
-void check_memory(bool done) {
-  TORCH_CHECK_WITH(OutOfMemoryError, done, "[", kOp, "] no host memory for scratch");
-}
-
-} // namespace
 
 int64_t fused_sdp_choice(const Tensor& query, const Tensor& key, const Tensor& value,
                          const std::optional<Tensor>& attn_mask, double dropout_p, bool is_causal,
@@ -157,7 +156,7 @@ FusedAttentionResult fused_attention(const Tensor& query, const Tensor& key, con
                                      const std::optional<Tensor>& attn_bias, double dropout_p,
                                      bool is_causal, bool /*return_debug_mask*/,
                                      std::optional<double> scale) {
-  check_inputs(query, key, value, attn_bias, dropout_p, is_causal);
+  check_attention_inputs(query, key, value, attn_bias, dropout_p, is_causal);
   const bool masked = attn_bias.has_value() && attn_bias->defined();
   cpu::AttentionForward p;
   p.shape = shape_of(query, key, value, dropout_p, is_causal, scale);
@@ -202,7 +201,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
   if (!grad_out.defined()) return {};
   const std::optional<Tensor> mask =
       attn_bias.defined() ? std::optional<Tensor>(attn_bias) : std::nullopt;
-  check_inputs(query, key, value, mask, dropout_p, is_causal);
+  check_attention_inputs(query, key, value, mask, dropout_p, is_causal);
   cpu::AttentionBackward p;
   p.shape = shape_of(query, key, value, dropout_p, is_causal, scale);
   if (dropout_p > 0) {
@@ -247,9 +246,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
           std::move(grad_bias)};
 }
 
-Tensor attention_dropout_factors(const Tensor& query, const Tensor& key, const Tensor& value,
-                                 double dropout_p, const Tensor& philox_seed,
-                                 const Tensor& philox_offset) {
+namespace {
+
+Tensor host_dropout_factors(const Tensor& query, const Tensor& key, const Tensor& value,
+                            double dropout_p, const Tensor& philox_seed,
+                            const Tensor& philox_offset) {
   cpu::AttentionShape s = shape_of(query, key, value, dropout_p, false, 1.0);
   s.seed = static_cast<uint64_t>(philox_seed.item<int64_t>());
   s.offset = static_cast<uint64_t>(philox_offset.item<int64_t>());
@@ -262,6 +263,10 @@ Tensor attention_dropout_factors(const Tensor& query, const Tensor& key, const T
          [s, data, type] { cpu::attention_dropout_factors(s, data, type); });
   return factors;
 }
+
+} // namespace
+
+AttentionDropoutFactors attention_dropout_factors = &host_dropout_factors;
 
 } // namespace xpu_lite::aten
 

@@ -50,11 +50,18 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_attention_backw
     bool is_causal, const at::Tensor& philox_seed, const at::Tensor& philox_offset,
     std::optional<double> scale);
 
+// For callers that skipped the choice: an error that shows all arguments.
+void check_attention_inputs(const at::Tensor& query, const at::Tensor& key,
+                            const at::Tensor& value, const std::optional<at::Tensor>& mask,
+                            double dropout_p, bool is_causal);
+
 // The dropout factors [batch, heads, L, S] of a forward pass over these sizes, in float, or
-// double for a double query.
-at::Tensor attention_dropout_factors(const at::Tensor& query, const at::Tensor& key,
-                                     const at::Tensor& value, double dropout_p,
-                                     const at::Tensor& philox_seed,
-                                     const at::Tensor& philox_offset);
+// double for a double query. The host engine's function; the SYCL engine sets its own when its
+// operators are loaded.
+using AttentionDropoutFactors = at::Tensor (*)(const at::Tensor& query, const at::Tensor& key,
+                                               const at::Tensor& value, double dropout_p,
+                                               const at::Tensor& philox_seed,
+                                               const at::Tensor& philox_offset);
+extern AttentionDropoutFactors attention_dropout_factors;
 
 } // namespace xpu_lite::aten
