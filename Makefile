@@ -5,6 +5,7 @@
 #   TORCH=spec      what pip installs as torch (default torch==2.13.0)
 #   DEVICE=name     the device of `make demo` (default xpu_lite)
 #   PYTEST_ARGS=... more arguments for pytest
+#   GPU_CHECK_ARGS=... arguments for tools/gpu_check.py
 
 SHELL := /bin/bash
 VENV ?= $(CURDIR)/.venv
@@ -13,11 +14,11 @@ PYTEST_ARGS ?=
 PY := $(VENV)/bin/python
 export VENV
 .DEFAULT_GOAL := help
-.PHONY: help env native demo test sanitize wheel bench clean distclean need-python
+.PHONY: help env native demo test sanitize gpu-check wheel bench clean distclean need-python
 
 help: ## what each target does
 	@echo "xpu-lite:"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | \
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | \
 	  awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 need-python:
@@ -55,6 +56,10 @@ test: native ## all tests: C++ without torch (ctest), then Python (pytest)
 
 sanitize: need-python ## the collectives' transports under ThreadSanitizer and AddressSanitizer
 	@python3 tools/sanitize.py
+
+# GPU_CHECK_ARGS="--sample 100 --devices bmg,pvc" checks less, in minutes.
+gpu-check: env ## every SYCL kernel compiles for Intel GPUs, without one (docs/gpu-check.md)
+	@$(PY) tools/gpu_check.py $(GPU_CHECK_ARGS)
 
 wheel: need-python ## dist/torch_xpu_lite-*.whl
 	@python3 tools/setup_env.py --wheel
