@@ -11,7 +11,13 @@ def main(argv=None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser("info", help="devices, engine, instruction sets, versions, options")
-    commands.add_parser("doctor", help="check the installation and say what to do")
+    doctor = commands.add_parser("doctor", help="check the installation and say what to do")
+    doctor.add_argument("--gpu", action="store_true",
+                        help="all that can be asked of a SYCL device (minutes), as a report")
+    doctor.add_argument("--report", default="xpu-lite-gpu-report.txt", metavar="FILE",
+                        help="with --gpu: where the report goes (default: %(default)s)")
+    doctor.add_argument("--quick", action="store_true",
+                        help="with --gpu: without the tests and benchmarks of a source checkout")
     from torch_xpu_lite import launch
 
     starter = commands.add_parser(
@@ -23,6 +29,10 @@ def main(argv=None) -> int:
         return launch.run(arguments, starter)
     if arguments.command == "info":
         from torch_xpu_lite._info import run
+    elif arguments.gpu:
+        from torch_xpu_lite._gpu_report import run_report
+
+        return run_report(arguments.report, arguments.quick)
     else:
         from torch_xpu_lite._doctor import run
     return run()
