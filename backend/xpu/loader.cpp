@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <link.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -54,10 +55,15 @@ std::string find_library(const char* name) {
 }
 
 // The .icd file of the OpenCL CPU device's package names a path that does not
-// exist, so that the OpenCL loader does not find it by itself.
-void name_opencl_driver() {
+// exist, so that the OpenCL loader does not find it by itself. It lies where the
+// SYCL runtime does.
+void name_opencl_driver(void* sycl) {
   if (std::getenv("OCL_ICD_FILENAMES")) return;
-  const std::string driver = find_library("libintelocl.so");
+  std::string driver;
+  link_map* map = nullptr;
+  if (dlinfo(sycl, RTLD_DI_LINKMAP, &map) == 0 && map->l_name)
+    driver = folder_of(map->l_name) + "/libintelocl.so";
+  if (!exists(driver)) driver = find_library("libintelocl.so");
   if (!driver.empty()) setenv("OCL_ICD_FILENAMES", driver.c_str(), 0);
 }
 
@@ -67,15 +73,16 @@ const Library& load() {
     throw Error(message("the SYCL engine (", kEngineLibrary, ") is not part of this build; "
                         "build it where intel-sycl-rt is installed, or use a wheel that has it, "
                         "with: pip install 'torch-xpu-lite[xpu]'"));
-  name_opencl_driver();
   // By its full path: the engine's library then finds it loaded already.
   const std::string sycl = find_library(kSyclLibrary);
   const char* name = sycl.empty() ? kSyclLibrary : sycl.c_str();
-  if (!dlopen(name, RTLD_NOW | RTLD_GLOBAL)) {
+  void* runtime = dlopen(name, RTLD_NOW | RTLD_GLOBAL);
+  if (!runtime) {
     const std::string why = dlerror();
     throw Error(message("the SYCL runtime (", kSyclLibrary, ") could not be loaded: ", why,
                         kInstall));
   }
+  name_opencl_driver(runtime); // before the runtime looks for drivers
   void* engine = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (!engine) {
     const std::string why = dlerror();

@@ -1,6 +1,7 @@
 #include "backend/xpu/sycl_stream.h"
 
 #include <atomic>
+#include <thread>
 #include <utility>
 
 #include "backend/runtime/device.h"
@@ -95,6 +96,9 @@ void SyclQueue::wait() {
   if (in_bad_fork()) return; // its threads stayed in the parent
   try {
     queue_.wait_and_throw();
+    // Queues of sub-devices learn a moment later that their last copy is done; query()
+    // shall say so at once. Bounded, as other threads may submit all the time.
+    for (int i = 0; i < 200 && !queue_.ext_oneapi_empty(); ++i) std::this_thread::yield();
   } catch (...) {
     keep_error(to_error(std::current_exception(), message("work of device ", index_)));
   }
@@ -121,7 +125,11 @@ std::shared_ptr<Mark> SyclQueue::mark(bool timing) {
 
 void SyclQueue::wait_for(const Mark& mark) {
   with_errors([] { return std::string("waiting for an event"); }, [&] {
-    queue_.ext_oneapi_submit_barrier({static_cast<const SyclMark&>(mark).event()});
+    // Not a barrier with a list of events: that blocks the host while another queue's
+    // event waits for a host task of SYCL (oneDNN's CPU primitives are such).
+    queue_.submit([&](sycl::handler& handler) {
+      handler.depends_on(static_cast<const SyclMark&>(mark).event());
+    });
   });
 }
 
