@@ -1,10 +1,13 @@
-// The user's kernels as plain C, for torch_xpu_lite.sycl, which calls by ctypes: no
-// Python, no torch. A call that fails gives its kind and puts a message where
+// The user's kernels, and what the kernel library did, as plain C, for
+// torch_xpu_lite.sycl, which calls by ctypes: no Python, no torch. A call that fails gives its kind and puts a message where
 // xpu_lite_user_error() finds it, per thread.
 
 #include <cstring>
 #include <memory>
 
+#include "backend/xpu/binary_cache.h"
+#include "backend/xpu/kernel_library.h"
+#include "backend/xpu/program.h"
 #include "backend/xpu/user_kernel.h"
 
 namespace {
@@ -73,6 +76,21 @@ int xpu_lite_user_launch(const void* kernel, int device, int dims, const size_t*
     xpu::launch_user_kernel(current_stream(device), *static_cast<const xpu::UserKernel*>(kernel),
                             grid, arguments);
   });
+}
+
+// {kernels of the package, taken from the disk cache, built} in this process.
+void xpu_lite_kernel_counts(size_t* counts) {
+  guarded([&] {
+    counts[0] = xpu::kernel_count();
+    counts[1] = xpu::build_counts().loaded;
+    counts[2] = xpu::build_counts().built;
+  });
+}
+
+// The folder of the disk cache; empty when none is in use.
+const char* xpu_lite_cache_folder() {
+  auto& cache = xpu::binary_cache();
+  return cache.usable() ? cache.folder().c_str() : "";
 }
 
 } // extern "C"

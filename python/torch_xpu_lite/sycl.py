@@ -17,13 +17,13 @@ Needs the SYCL engine: ``XPU_LITE_DEVICES=level_zero:gpu`` or ``opencl:cpu``.
 import ctypes
 import os
 import threading
-from typing import Optional, Sequence, Union
+from typing import NamedTuple, Optional, Sequence, Union
 
 import torch
 
 from torch_xpu_lite import _loader, _sycl_signature
 
-__all__ = ["CompileError", "Kernel", "kernel"]
+__all__ = ["CompileError", "Kernel", "KernelCounts", "cache_folder", "kernel", "kernel_counts"]
 
 Size = Union[int, Sequence[int]]
 
@@ -240,6 +240,26 @@ def _index(device) -> int:
     return torch.xpu_lite.current_device() if device.index is None else device.index
 
 
+class KernelCounts(NamedTuple):
+    """Kernels of the package, and how this process got those that it used."""
+
+    shipped: int
+    loaded: int  # device binaries taken from the cache on disk
+    built: int   # built from SPIR-V
+
+
+def kernel_counts() -> KernelCounts:
+    """Counts of the kernels of the package. RuntimeError without the SYCL engine."""
+    counts = (ctypes.c_size_t * 3)()
+    _library().xpu_lite_kernel_counts(counts)
+    return KernelCounts(*counts)
+
+
+def cache_folder() -> Optional[str]:
+    """Where built kernels are kept (``XPU_LITE_CACHE_DIR``), or None when they are not."""
+    return _library().xpu_lite_cache_folder().decode() or None
+
+
 # --- the native side --------------------------------------------------------------
 
 _lock = threading.Lock()
@@ -247,36 +267,48 @@ _native = None
 _handles: dict = {}
 
 
-def _library():
-    """libxpu_lite_xpu.so, which the engine has loaded."""
-    global _native
-    if _native is not None:
-        return _native
+def library_path(user: str = "torch_xpu_lite.sycl") -> str:
+    """Where libxpu_lite_xpu.so is; starts the engine.
+
+    Raises:
+        RuntimeError: the SYCL engine is not in use; the text names ``user``.
+    """
     torch.xpu_lite.init()
     engine = torch.xpu_lite.get_device_properties(0).engine
     if engine.startswith("host"):
         raise RuntimeError(
-            f"torch_xpu_lite.sycl needs the SYCL engine, and the engine in use is {engine!r}: "
+            f"{user} needs the SYCL engine, and the engine in use is {engine!r}: "
             "start the program with XPU_LITE_DEVICES=level_zero:gpu or XPU_LITE_DEVICES=opencl:cpu")
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "libxpu_lite_xpu.so")
     for folder in (os.path.dirname(_loader.__file__), os.path.dirname(_c_path())):
         candidate = os.path.join(folder, "lib", "libxpu_lite_xpu.so")
         if os.path.exists(candidate):
             path = candidate
+    return path
+
+
+def _library():
+    """libxpu_lite_xpu.so, which the engine has loaded."""
+    global _native
+    if _native is not None:
+        return _native
+    path = library_path()
     library = ctypes.CDLL(path)
     size, pointer, text = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p
     for name, result, arguments in [
-        ("error", text, []),
-        ("compile", ctypes.c_int, [ctypes.c_int, text, text, ctypes.POINTER(text), ctypes.c_int,
-                                   ctypes.POINTER(pointer)]),
-        ("arguments", size, [pointer]),
-        ("max_group", size, [pointer]),
-        ("log", text, [pointer]),
-        ("launch", ctypes.c_int, [pointer, ctypes.c_int, ctypes.c_int, ctypes.POINTER(size),
+        ("user_error", text, []),
+        ("user_compile", ctypes.c_int, [ctypes.c_int, text, text, ctypes.POINTER(text),
+                                        ctypes.c_int, ctypes.POINTER(pointer)]),
+        ("user_arguments", size, [pointer]),
+        ("user_max_group", size, [pointer]),
+        ("user_log", text, [pointer]),
+        ("kernel_counts", None, [ctypes.POINTER(size)]),
+        ("cache_folder", text, []),
+        ("user_launch", ctypes.c_int, [pointer, ctypes.c_int, ctypes.c_int, ctypes.POINTER(size),
                                   ctypes.POINTER(size), ctypes.POINTER(pointer),
                                   ctypes.POINTER(size), size]),
     ]:
-        function = getattr(library, f"xpu_lite_user_{name}")
+        function = getattr(library, f"xpu_lite_{name}")
         function.restype, function.argtypes = result, arguments
     _native = library
     return library

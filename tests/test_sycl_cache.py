@@ -1,0 +1,199 @@
+"""Kernels built for a device are kept on disk, and nothing there is trusted.
+
+The cache itself is tested in cpp/test_binary_cache.cpp; here it is the whole way: a
+process computes the right result whatever it finds, and says what it did. Run with
+XPU_LITE_DEVICES naming a SYCL device, as opencl:cpu.
+"""
+
+import os
+import stat
+import subprocess
+import sys
+
+import process
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
+    reason="XPU_LITE_DEVICES names no SYCL device",
+)
+
+# Prints the kernels taken from the disk and those built.
+PROGRAM = """
+import torch
+from torch_xpu_lite import sycl
+y = torch.ones(4, device="xpu_lite") + 1
+assert y.tolist() == [2.0] * 4, y
+_, loaded, built = sycl.kernel_counts()
+print(loaded, built)
+"""
+
+
+def counts(**environment):
+    """(loaded, built) of a process, and what it wrote on stderr."""
+    result = process.run(PROGRAM, **environment)
+    assert result.returncode == 0, result.stderr
+    loaded, built = map(int, result.stdout.split())
+    return loaded, built, result.stderr
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A folder that a process has filled."""
+    folder = tmp_path / "cache"
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(folder))
+    assert loaded == 0 and built > 0
+    return folder
+
+
+def test_a_second_process_builds_nothing(cache):
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded > 0 and built == 0
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+    entries = list(cache.iterdir())
+    assert len(entries) == loaded
+    assert all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in entries)
+
+
+def test_damaged_entries_are_built_again(cache):
+    before = {entry.name for entry in cache.iterdir()}
+    for number, entry in enumerate(sorted(cache.iterdir())):
+        data = bytearray(entry.read_bytes())
+        if number % 2:
+            data = data[: len(data) // 2]
+        else:
+            data[len(data) // 2] ^= 0xFF
+        entry.write_bytes(data)
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded == 0 and built == len(before)
+    assert {entry.name for entry in cache.iterdir()} == before
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded == len(before) and built == 0  # they were written again
+
+
+def test_a_binary_that_the_driver_refuses_is_built_again(cache):
+    """An entry with a right checksum around what is no program for this device."""
+    entries = sorted(cache.iterdir())
+    code = """
+import sys, struct
+from pathlib import Path
+MASK = (1 << 64) - 1
+def checksum(data, seed=0xcbf29ce484222325):
+    h = seed ^ len(data)
+    for i in range(0, len(data), 8):
+        h = ((h ^ int.from_bytes(data[i:i+8], "little")) * 0x100000001b3) & MASK
+        h ^= h >> 32
+    return h
+for path in map(Path, sys.argv[1:]):
+    data = path.read_bytes()
+    magic, key, size, _ = struct.unpack_from("<8sQQQ", data)
+    body = b"no program " * 50
+    assert checksum(data[32 + key:]) == _
+    path.write_bytes(struct.pack("<8sQQQ", magic, key, len(body), checksum(body))
+                     + data[32:32 + key] + body)
+"""
+    subprocess.run([sys.executable, "-c", code, *map(str, entries)], check=True,
+                   env={**os.environ, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"})
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded == 0 and built == len(entries)
+
+
+def test_a_folder_that_others_may_write_is_not_used(cache):
+    cache.chmod(0o777)
+    before = {entry: entry.stat().st_mtime_ns for entry in cache.iterdir()}
+    loaded, built, said = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded == 0 and built > 0
+    assert said.count("warning") == 1 and str(cache) in said and "chmod 700" in said
+    assert {entry: entry.stat().st_mtime_ns for entry in cache.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    loaded, built, said = counts(XPU_LITE_CACHE_DIR=str(tmp_path / "file" / "cache"))
+    assert loaded == 0 and built > 0 and said.count("warning") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into any folder")
+def test_a_folder_that_may_not_be_written(cache):
+    cache.chmod(0o500)
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded > 0 and built == 0  # it can still be read
+
+
+def test_a_full_disk(tmp_path):
+    """No file of more than 64 bytes can be written: as on a disk without space."""
+    code = ("import resource\nlimit = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+            "import torch\nx = torch.ones(1, device='xpu_lite')\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))\n" + PROGRAM.lstrip())
+    result = process.run(code, XPU_LITE_CACHE_DIR=str(tmp_path / "cache"))
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout.split()[1]) > 0
+    assert result.stderr.count("could not be kept") == 1
+    assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.suffix == ".tmp"]
+
+
+def test_two_processes_at_once(tmp_path):
+    folder = tmp_path / "cache"
+    environment = {**os.environ, "XPU_LITE_CACHE_DIR": str(folder)}
+    running = [subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    for one in running:
+        _, said = one.communicate(timeout=240)
+        assert one.returncode == 0, said
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(folder))
+    assert loaded > 0 and built == 0
+    assert len(list(folder.iterdir())) == loaded
+
+
+def test_without_a_cache(tmp_path):
+    loaded, built, said = counts(XPU_LITE_CACHE_DIR=str(tmp_path / "cache"), XPU_LITE_CACHE_SIZE="0")
+    assert loaded == 0 and built > 0 and "warning" not in said
+    assert not (tmp_path / "cache").exists()
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(tmp_path / "cache"),
+                              XPU_LITE_NATIVE_PROGRAMS="0")
+    assert loaded == 0 and built > 0
+
+
+def test_the_default_folder(tmp_path):
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=None, XDG_CACHE_HOME=str(tmp_path / "xdg"))
+    assert built > 0 and list((tmp_path / "xdg" / "xpu_lite").iterdir())
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=None, XDG_CACHE_HOME=None, HOME=str(tmp_path))
+    assert built > 0 and list((tmp_path / ".cache" / "xpu_lite").iterdir())
+
+
+def test_a_device_without_float64():
+    """It says so, names the device, and what to do; float32 still works."""
+    code = """
+    import torch
+    x = torch.ones(4, device="xpu_lite")
+    assert (x + 1).tolist() == [2.0] * 4
+    try:
+        y = torch.ones(4, dtype=torch.float64, device="xpu_lite") + 1
+    except RuntimeError as error:
+        text = str(error)
+        assert "float64" in text and "float32" in text and "device 0" in text, text
+    else:
+        raise AssertionError("no error")
+    """
+    process.check(code, XPU_LITE_WITHOUT="fp64")
+
+
+def test_damaged_archives_are_an_error(tmp_path):
+    """A package whose kernels are damaged or missing says so."""
+    from torch_xpu_lite import _C
+
+    shipped = os.path.join(os.path.dirname(_C.__file__), "kernels")
+    (tmp_path / "broken.xk").write_bytes(
+        open(os.path.join(shipped, sorted(os.listdir(shipped))[0]), "rb").read()[:-8])
+    code = """
+    import torch
+    try:
+        torch.ones(4, device="xpu_lite") + 1
+    except RuntimeError as error:
+        assert "{}" in str(error), error
+    else:
+        raise AssertionError("no error")
+    """
+    process.check(code.format("install the package again"), XPU_LITE_KERNEL_DIR=str(tmp_path))
+    (tmp_path / "none").mkdir()
+    process.check(code.format("no kernel is named"), XPU_LITE_KERNEL_DIR=str(tmp_path / "none"))
