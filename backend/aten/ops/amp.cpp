@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "backend/aten/ops/dense_lists.h"
+#include "backend/aten/ops/engine_kernels.h"
 #include "backend/aten/ops/fused_optimizers.h"
 #include "backend/cpu/multi_tensor.h"
 
@@ -41,6 +42,10 @@ void amp_unscale_(TensorList grads, Tensor& found_inf, const Tensor& inv_scale) 
   }
   DenseList dense(grads, layouts, true);
 
+  if (list_kernels) {
+    list_kernels->unscale(op, dense.get(), found_inf, inv_scale);
+    return dense.finish();
+  }
   struct Item {
     void* data;
     cpu::DType dtype;
@@ -79,6 +84,11 @@ Tensor& amp_update_scale_(Tensor& scale, Tensor& growth_tracker, const Tensor& f
   check_scalar(op, "current_scale", scale, at::kFloat);
   check_scalar(op, "growth_tracker", growth_tracker, at::kInt);
   check_scalar(op, "found_inf", found_inf, at::kFloat);
+  if (list_kernels) {
+    list_kernels->update_scale(op, scale, growth_tracker, found_inf, growth_factor,
+                               backoff_factor, growth_interval);
+    return scale;
+  }
   float* value = scale.mutable_data_ptr<float>();
   int* tracker = growth_tracker.mutable_data_ptr<int>();
   const float* found = found_inf.const_data_ptr<float>();

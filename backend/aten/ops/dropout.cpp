@@ -7,6 +7,7 @@
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
+#include "backend/aten/ops/engine_kernels.h"
 #include "backend/aten/ops/random_type.h"
 #include "backend/cpu/kernels/dropout.h"
 
@@ -28,6 +29,11 @@ std::tuple<at::Tensor, at::Tensor> drop(const char* name, const at::Tensor& inpu
   const PhiloxState state = reserve_philox(generator, input.get_device());
   const int64_t n = source.numel();
   if (n == 0) return {output, mask};
+  if (random_kernels) {
+    random_kernels->dropout(name, output, mask, source,
+                            PhiloxStream::of_generator(state.seed, state.offset), keep, scale);
+    return {output, mask};
+  }
   const RandomType type = *random_type(input.scalar_type());
   const void* in = source.const_data_ptr();
   void* out = output.mutable_data_ptr();
@@ -52,6 +58,10 @@ at::Tensor scale_by_mask(const char* name, const at::Tensor& values, const at::T
   const at::Tensor output = at::empty_like(in);
   const int64_t n = in.numel();
   if (n == 0) return output;
+  if (random_kernels) {
+    random_kernels->masked_scale(name, output, in, factors, scale);
+    return output;
+  }
   const RandomType type = *random_type(values.scalar_type());
   const void* from = in.const_data_ptr();
   const auto* kept = static_cast<const uint8_t*>(factors.const_data_ptr());

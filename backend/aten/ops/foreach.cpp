@@ -11,6 +11,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include "backend/aten/ops/engine_kernels.h"
 #include "backend/cpu/multi_tensor.h"
 
 namespace xpu_lite::aten::foreach {
@@ -60,6 +61,11 @@ void compute(ElementwiseOp op, cpu::DType dtype, const std::vector<Item>& items)
 
 void run(const char* name, ElementwiseOp op, TensorList out, TensorList a, TensorList b,
          TensorList c, Scalars scalars) {
+  if (list_kernels) {
+    std::vector<double> s;
+    for (const Scalar& scalar : scalars) s.push_back(scalar.toDouble());
+    return list_kernels->apply(name, op, out, a, b, c, s, nullptr, 1);
+  }
   const cpu::DType dtype = *floating_dtype(a[0].scalar_type());
   std::vector<Item> items = items_of(out, a, b, c);
   for (size_t i = 0; i < items.size(); ++i) {
@@ -71,8 +77,13 @@ void run(const char* name, ElementwiseOp op, TensorList out, TensorList a, Tenso
 
 void run_late(const char* name, ElementwiseOp op, TensorList out, TensorList a,
               const Tensor& scalar, double factor) {
-  const cpu::DType dtype = *floating_dtype(a[0].scalar_type());
   const LateScalar late(scalar, "the tensor operand of a _foreach operator");
+  if (list_kernels) {
+    const bool now = scalar.device().is_cpu();
+    return list_kernels->apply(name, op, out, a, {}, {}, {now ? factor * late.value() : 0},
+                               now ? nullptr : &scalar, factor);
+  }
+  const cpu::DType dtype = *floating_dtype(a[0].scalar_type());
   launch_lists(name, {out, a, scalar},
                [op, dtype, late, factor, items = items_of(out, a, {}, {})]() mutable {
                  const double value = factor * late.read();
@@ -147,6 +158,10 @@ Tensors reduce(const char* name, cpu::ReduceOp op, TensorList self, Finish finis
   Tensors out;
   out.reserve(self.size());
   for (const Tensor& tensor : self) out.push_back(at::empty({}, tensor.options()));
+  if (list_kernels) {
+    list_kernels->reduce(name, op, out, self);
+    return out;
+  }
 
   // Fixed pieces, so that the result does not depend on the number of threads.
   constexpr int64_t kPiece = 65536;
@@ -236,6 +251,10 @@ Tensors max(TensorList self) {
 void zero_(TensorList self) {
   check_lists({self});
   if (!lists_match({self})) return at::native::foreach_tensor_zero_slow_(self);
+  if (list_kernels) {
+    list_kernels->zero("_foreach_zero_", self);
+    return bump_versions(self);
+  }
   std::vector<std::pair<void*, int64_t>> items;
   for (const Tensor& t : self) items.emplace_back(t.mutable_data_ptr(), t.nbytes());
   launch_lists("_foreach_zero_", {self}, [items = std::move(items)] {
@@ -252,6 +271,10 @@ void copy_(TensorList self, TensorList src, bool non_blocking) {
   check_lists({self, src});
   if (self[0].is_complex() || !lists_match({self, src})) { // complex: lazy conjugates
     return at::native::foreach_tensor_copy_list_kernel_slow_(self, src, non_blocking);
+  }
+  if (list_kernels) {
+    list_kernels->copy("_foreach_copy_", self, src);
+    return bump_versions(self);
   }
   std::vector<Item> items = items_of(self, src, {}, {});
   const int64_t size = self[0].element_size();

@@ -1,6 +1,7 @@
 #include "backend/aten/ops/fused_optimizers.h"
 
 #include "backend/aten/ops/dense_lists.h"
+#include "backend/aten/ops/engine_kernels.h"
 #include "backend/cpu/kernels/fused_optimizers.h"
 #include "backend/cpu/multi_tensor.h"
 
@@ -135,6 +136,15 @@ void fused_adam_(TensorList params, TensorList grads, TensorList exp_avgs,
             .maximize = maximize,
             .decoupled_weight_decay = Decoupled};
   }
+  if (list_kernels) {
+    list_kernels->adam(op, params[0], steps, numels_of(params),
+                       {late(lr, "_fused_adam_: lr"),
+                        late(grad_scale, 1, "_fused_adam_: grad_scale"),
+                        late(found_inf, 0, "_fused_adam_: found_inf"),
+                        steps_of("_fused_adam_: state_steps", params, state_steps)});
+    for (const DenseList* list : {&p, &g, &m, &v, &v_max}) list->finish();
+    return;
+  }
   const OptionalTensor rate = tensor_of(lr);
   launch_lists(
       op,
@@ -182,6 +192,14 @@ void fused_sgd_(TensorList params, TensorList grads, TensorList momentum_buffers
                 .maximize = maximize,
                 .is_first_step = is_first_step};
   }
+  if (list_kernels) {
+    list_kernels->sgd(op, params[0], steps, numels_of(params),
+                      {late(lr, "_fused_sgd_: lr"),
+                       late(grad_scale, 1, "_fused_sgd_: grad_scale"),
+                       late(found_inf, 0, "_fused_sgd_: found_inf"), {}});
+    for (const DenseList* list : {&p, &g, &buffers}) list->finish();
+    return;
+  }
   const OptionalTensor rate = tensor_of(lr);
   launch_lists(op,
                {p.get(), g.get(), buffers.get(), defined_of({&rate, &grad_scale, &found_inf})},
@@ -218,6 +236,15 @@ void fused_adagrad_(TensorList params, TensorList grads, TensorList state_sums,
                 .step = 0,
                 .grad_scale = 1,
                 .maximize = maximize};
+  }
+  if (list_kernels) {
+    list_kernels->adagrad(op, params[0], steps, numels_of(params),
+                          {late(lr, "_fused_adagrad_: lr"),
+                           late(grad_scale, 1, "_fused_adagrad_: grad_scale"),
+                           late(found_inf, 0, "_fused_adagrad_: found_inf"),
+                           steps_of("_fused_adagrad_: state_steps", params, state_steps)});
+    for (const DenseList* list : {&p, &g, &sums}) list->finish();
+    return;
   }
   const OptionalTensor rate = tensor_of(lr);
   launch_lists(

@@ -6,6 +6,7 @@
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
+#include "backend/aten/ops/engine_kernels.h"
 #include "backend/aten/ops/random_type.h"
 #include "backend/cpu/kernels/random_fill.h"
 
@@ -49,9 +50,23 @@ struct Target {
   }
 };
 
-template <class Kernel>
+void draw_on_host(void* out, RandomType type, int64_t n, const PhiloxStream& stream,
+                  const Draw& draw) {
+  switch (draw.kind) {
+    case Draw::Uniform: return cpu::random_uniform(out, type, n, stream, draw.a, draw.b);
+    case Draw::Normal: return cpu::random_normal(out, type, n, stream, draw.a, draw.b);
+    case Draw::LogNormal: return cpu::random_log_normal(out, type, n, stream, draw.a, draw.b);
+    case Draw::Exponential: return cpu::random_exponential(out, type, n, stream, draw.a);
+    case Draw::Cauchy: return cpu::random_cauchy(out, type, n, stream, draw.a, draw.b);
+    case Draw::Geometric: return cpu::random_geometric(out, type, n, stream, draw.a);
+    case Draw::Integers:
+      return cpu::random_integers(out, type, n, stream, draw.range, draw.base);
+    case Draw::Bernoulli: return cpu::random_bernoulli(out, type, n, stream, draw.a);
+  }
+}
+
 void fill(const char* name, const at::Tensor& self, Types types,
-          const OptionalGenerator& generator, Kernel kernel) {
+          const OptionalGenerator& generator, const Draw& draw) {
   // A generator of ours brings a CPU tensor here, too.
   TORCH_CHECK(self.device().type() == kDevice, "Expected a '", self.device().type(),
               "' device type for generator but found '", kDevice, "'");
@@ -60,40 +75,35 @@ void fill(const char* name, const at::Tensor& self, Types types,
   const PhiloxState state = reserve_philox(generator, self.get_device());
   if (self.numel() == 0) return;
   Target target(self);
-  void* data = target.memory.mutable_data_ptr();
-  const int64_t n = self.numel();
   const PhiloxStream stream = PhiloxStream::of_generator(state.seed, state.offset);
-  launch(name, {target.memory}, [=] { kernel(data, type, n, stream); });
+  if (random_kernels) {
+    random_kernels->fill(name, target.memory, draw, stream);
+  } else {
+    void* data = target.memory.mutable_data_ptr();
+    const int64_t n = self.numel();
+    launch(name, {target.memory}, [=] { draw_on_host(data, type, n, stream, draw); });
+  }
   target.finish();
 }
 
 template <class>
 struct Uniform {
   void operator()(at::TensorIterator& iter, double from, double to, OptionalGenerator generator) {
-    fill("uniform_", iter.tensor(0), Types::Floating, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_uniform(out, type, n, stream, from, to);
-         });
+    fill("uniform_", iter.tensor(0), Types::Floating, generator, {Draw::Uniform, from, to});
   }
 };
 
 template <class>
 struct Normal {
   void operator()(const at::Tensor& self, double mean, double std, OptionalGenerator generator) {
-    fill("normal_", self, Types::Floating, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_normal(out, type, n, stream, mean, std);
-         });
+    fill("normal_", self, Types::Floating, generator, {Draw::Normal, mean, std});
   }
 };
 
 template <class>
 struct LogNormal {
   void operator()(at::TensorIterator& iter, double mean, double std, OptionalGenerator generator) {
-    fill("log_normal_", iter.tensor(0), Types::Floating, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_log_normal(out, type, n, stream, mean, std);
-         });
+    fill("log_normal_", iter.tensor(0), Types::Floating, generator, {Draw::LogNormal, mean, std});
   }
 };
 
@@ -103,10 +113,7 @@ struct Exponential {
     TORCH_CHECK(at::isFloatingType(iter.dtype()),
                 "Exponential distribution is a continuous probability distribution. dtype must be "
                 "a floating point but you specified ", iter.dtype());
-    fill("exponential_", iter.tensor(0), Types::Floating, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_exponential(out, type, n, stream, lambda);
-         });
+    fill("exponential_", iter.tensor(0), Types::Floating, generator, {Draw::Exponential, lambda});
   }
 };
 
@@ -114,29 +121,20 @@ template <class>
 struct Cauchy {
   void operator()(at::TensorIterator& iter, double median, double sigma,
                   OptionalGenerator generator) {
-    fill("cauchy_", iter.tensor(0), Types::Floating, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_cauchy(out, type, n, stream, median, sigma);
-         });
+    fill("cauchy_", iter.tensor(0), Types::Floating, generator, {Draw::Cauchy, median, sigma});
   }
 };
 
 template <class>
 struct Geometric {
   void operator()(at::TensorIterator& iter, double p, OptionalGenerator generator) {
-    fill("geometric_", iter.tensor(0), Types::Numbers, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_geometric(out, type, n, stream, p);
-         });
+    fill("geometric_", iter.tensor(0), Types::Numbers, generator, {Draw::Geometric, p});
   }
 };
 
 void fill_integers(const at::Tensor& self, uint64_t range, int64_t base,
                    const OptionalGenerator& generator) {
-  fill("random_", self, Types::All, generator,
-       [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-         cpu::random_integers(out, type, n, stream, range, base);
-       });
+  fill("random_", self, Types::All, generator, {.kind = Draw::Integers, .range = range, .base = base});
 }
 
 template <class>
@@ -185,10 +183,7 @@ struct Random {
 template <class>
 struct Bernoulli {
   void operator()(const at::Tensor& self, double p, const OptionalGenerator& generator) {
-    fill("bernoulli_", self, Types::NumbersAndBool, generator,
-         [=](void* out, RandomType type, int64_t n, PhiloxStream stream) {
-           cpu::random_bernoulli(out, type, n, stream, p);
-         });
+    fill("bernoulli_", self, Types::NumbersAndBool, generator, {Draw::Bernoulli, p});
   }
 
   void operator()(const at::Tensor& self, const at::Tensor& p, const OptionalGenerator& generator) {
@@ -203,6 +198,13 @@ struct Bernoulli {
             ->to(self.options().dtype(is_double ? at::kDouble : at::kFloat))
             .contiguous();
     Target target(self);
+    if (random_kernels) {
+      if (self.numel() > 0) {
+        random_kernels->bernoulli_each("bernoulli_", target.memory, chance,
+                                       PhiloxStream::of_generator(state.seed, state.offset));
+      }
+      return target.finish();
+    }
     void* data = target.memory.mutable_data_ptr();
     const void* chances = chance.const_data_ptr();
     const int64_t n = self.numel();

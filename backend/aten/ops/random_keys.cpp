@@ -8,6 +8,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include "backend/aten/core/launch.h"
+#include "backend/aten/ops/engine_kernels.h"
 #include "backend/aten/ops/random.h"
 #include "backend/aten/ops/random_type.h"
 #include "backend/cpu/kernels/philox.h"
@@ -36,8 +37,7 @@ void derive(const uint64_t* key, uint64_t data, uint64_t* derived) {
 
 // Each key fills its part of `self`: the dimensions where the batch of keys is 1
 // at the end.
-template <class Kernel>
-void fill_by_key(const char* name, at::Tensor& self, const at::Tensor& key, Kernel kernel) {
+void fill_by_key(const char* name, at::Tensor& self, const at::Tensor& key, const Draw& draw) {
   TORCH_CHECK(self.is_floating_point(), name, ": self must be a floating point tensor, got ",
               self.scalar_type());
   check_key(name, key);
@@ -66,13 +66,19 @@ void fill_by_key(const char* name, at::Tensor& self, const at::Tensor& key, Kern
   flat = flat.contiguous();
   const at::Tensor memory =
       self.is_contiguous() ? self : at::empty(self.sizes(), self.options());
+  if (random_kernels) {
+    random_kernels->fill_by_key(name, memory, flat.reshape({keys, 2}), draw);
+    if (!memory.is_same(self)) self.copy_(memory);
+    return;
+  }
   const auto* key_data = static_cast<const uint64_t*>(flat.const_data_ptr());
   auto* out = static_cast<uint8_t*>(memory.mutable_data_ptr());
   const int64_t each = self.numel() / keys, bytes = each * self.element_size();
   launch(name, {memory, flat}, [=, type = *type] {
     for (int64_t k = 0; k < keys; ++k) {
+      const auto kernel = draw.kind == Draw::Uniform ? cpu::random_uniform : cpu::random_normal;
       kernel(out + k * bytes, type, each,
-             PhiloxStream::of_key(key_data[2 * k], key_data[2 * k + 1]));
+             PhiloxStream::of_key(key_data[2 * k], key_data[2 * k + 1]), draw.a, draw.b);
     }
   });
   if (!memory.is_same(self)) self.copy_(memory);
@@ -89,6 +95,10 @@ at::Tensor philox_key_split(const at::Tensor& key, int64_t num_splits) {
   const int64_t keys = key.numel() / 2;
   if (keys == 0) return result;
   const at::Tensor input = key.contiguous();
+  if (random_kernels) {
+    random_kernels->derive_keys("_philox_key_split", result, input, num_splits, 0);
+    return result;
+  }
   const auto* from = static_cast<const uint64_t*>(input.const_data_ptr());
   auto* to = static_cast<uint64_t*>(result.mutable_data_ptr());
   launch("_philox_key_split", {result, input}, [=] {
@@ -105,6 +115,11 @@ at::Tensor philox_key_fold_in(const at::Tensor& key, int64_t data) {
   const int64_t keys = key.numel() / 2;
   if (keys == 0) return result;
   const at::Tensor input = key.contiguous();
+  if (random_kernels) {
+    random_kernels->derive_keys("_philox_key_fold_in", result, input, 1,
+                                static_cast<uint64_t>(data));
+    return result;
+  }
   const auto* from = static_cast<const uint64_t*>(input.const_data_ptr());
   auto* to = static_cast<uint64_t*>(result.mutable_data_ptr());
   launch("_philox_key_fold_in", {result, input}, [=] {
@@ -116,18 +131,12 @@ at::Tensor philox_key_fold_in(const at::Tensor& key, int64_t data) {
 }
 
 at::Tensor& philox_uniform_(at::Tensor& self, const at::Tensor& key, double low, double high) {
-  fill_by_key("_philox_uniform_", self, key,
-              [=](void* out, RandomType type, int64_t n, const PhiloxStream& stream) {
-                cpu::random_uniform(out, type, n, stream, low, high);
-              });
+  fill_by_key("_philox_uniform_", self, key, {Draw::Uniform, low, high});
   return self;
 }
 
 at::Tensor& philox_normal_(at::Tensor& self, const at::Tensor& key, double mean, double std) {
-  fill_by_key("_philox_normal_", self, key,
-              [=](void* out, RandomType type, int64_t n, const PhiloxStream& stream) {
-                cpu::random_normal(out, type, n, stream, mean, std);
-              });
+  fill_by_key("_philox_normal_", self, key, {Draw::Normal, mean, std});
   return self;
 }
 
@@ -144,6 +153,10 @@ at::Tensor& fill_dropout_numbers_(at::Tensor& self, double dropout_p, int64_t se
   auto* out = static_cast<float*>(self.mutable_data_ptr());
   const PhiloxStream stream = PhiloxStream::of_generator(static_cast<uint64_t>(seed),
                                                          static_cast<uint64_t>(offset));
+  if (random_kernels) {
+    random_kernels->dropout_numbers("_fill_mem_eff_dropout_mask_", self, stream);
+    return self;
+  }
   launch("_fill_mem_eff_dropout_mask_", {self}, [=] {
     const int64_t groups = (width + 3) / 4; // a row starts a new block
     for (int64_t r = 0; r < rows; ++r) {

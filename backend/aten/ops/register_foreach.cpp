@@ -1,5 +1,6 @@
 // Registration of the _foreach_* operators; the work is in foreach.h. Those with
-// transcendental functions are not here: torch's vectorised CPU loops serve them.
+// transcendental functions are not here: torch's loops over the tensors serve them.
+// For every engine: see engine_kernels.h.
 
 #include <torch/library.h>
 

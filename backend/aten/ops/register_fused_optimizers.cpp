@@ -1,4 +1,5 @@
-// Registration of the fused optimizer steps and of GradScaler's operators.
+// Registration of the fused optimizer steps and of GradScaler's operators, for every
+// engine: see engine_kernels.h.
 
 #include <torch/library.h>
 

@@ -1,5 +1,6 @@
 // Random numbers: every operator of torch that takes a generator and has a CPU
-// kernel, so that none of them can draw from the CPU's generator.
+// kernel, so that none of them can draw from the CPU's generator. For every engine:
+// see engine_kernels.h.
 
 #include <torch/library.h>
 

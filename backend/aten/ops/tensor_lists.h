@@ -40,6 +40,10 @@ class LateScalar {
   // `what` names operator and argument for the error.
   LateScalar(const at::Tensor& tensor, const char* what);
   double read() const;
+  // Where it lies on the device, or null for value().
+  const void* data() const { return data_; }
+  at::ScalarType type() const { return type_; }
+  double value() const { return value_; }
 
  private:
   const void* data_ = nullptr;
