@@ -3,6 +3,8 @@
 #include <ATen/ops/nansum_native.h>
 #include <torch/library.h>
 
+#include "backend/aten/sycl/dot.h"
+#include "backend/aten/sycl/scan.h"
 #include "backend/aten/sycl/statistics.h"
 
 namespace xpu_lite::aten::sycl {
@@ -25,6 +27,14 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("count_nonzero.dim_IntList", TORCH_FN(count_nonzero));
   m.impl("trace", TORCH_FN(trace));
   m.impl("equal", TORCH_FN(equal));
+
+  m.impl("_cummax_helper", TORCH_FN(cummax_helper));
+  m.impl("_cummin_helper", TORCH_FN(cummin_helper));
+  m.impl("_logcumsumexp", TORCH_FN(logcumsumexp));
+  m.impl("_logcumsumexp.out", TORCH_FN(logcumsumexp_out));
+
+  m.impl("dot", TORCH_FN(dot));
+  m.impl("vdot", TORCH_FN(vdot));
 }
 
 } // namespace xpu_lite::aten::sycl

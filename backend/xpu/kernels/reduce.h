@@ -273,7 +273,7 @@ struct NumberOp {
 
 template <class T>
 inline T number(const ReduceArgs& a) {
-  if constexpr (std::is_same_v<T, double>) return a.p_d;
+  if constexpr (std::is_same_v<T, double>) return sycl::bit_cast<double>(a.p_d);
   else return static_cast<T>(a.p_f);
 }
 

@@ -6,6 +6,11 @@
 
 namespace xpu_lite::xpu {
 
+// Note [Numbers of 64 bits]
+// A device without fp64 refuses a kernel in which the type double occurs, even in a
+// struct. So arguments hold the bits of a double, and only kernels of 64-bit types
+// look at them.
+
 constexpr int kReduceDims = 6;
 
 enum class ReduceStage : int32_t {
@@ -39,7 +44,7 @@ struct ReduceArgs {
   int32_t flag;     // what it means is the operator's business
   int32_t wide_out; // the result is stored as accumulated, not in the input's type
   float p_f;        // the operator's number: divisor, exponent, correction
-  double p_d;       // the same for 64-bit types
+  uint64_t p_d;     // the same for 64-bit types, see Note [Numbers of 64 bits]
 };
 
 } // namespace xpu_lite::xpu

@@ -63,10 +63,13 @@ struct Variance {
     Number v = acc.squares / (free > 0 ? free : Number{0});
     if (acc.count == 0) v = std::numeric_limits<Number>::quiet_NaN();
     if (a.flag) v = sycl::sqrt(v);
-    static_cast<T*>(a.out)[out] = xk::narrow<T>(v);
-    if (a.out2) {
-      const Number mean = acc.count == 0 ? std::numeric_limits<Number>::quiet_NaN() : acc.mean;
-      static_cast<T*>(a.out2)[out2] = xk::narrow<T>(mean);
+    const Number mean = acc.count == 0 ? std::numeric_limits<Number>::quiet_NaN() : acc.mean;
+    if (a.wide_out) {
+      static_cast<Number*>(a.out)[out] = v;
+      if (a.out2) static_cast<Number*>(a.out2)[out2] = mean;
+    } else {
+      static_cast<T*>(a.out)[out] = xk::narrow<T>(v);
+      if (a.out2) static_cast<T*>(a.out2)[out2] = xk::narrow<T>(mean);
     }
   }
 };

@@ -1,6 +1,7 @@
 #include "backend/xpu/ops/reduce.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 
 #include "backend/xpu/kernels/reduce_args.h"
@@ -83,7 +84,7 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   }
   if (a.inner * a.outer == 0) a.inner = 0, a.outer = 1, a.outer_dims = 0; // only init()
   a.flag = r.flag, a.wide_out = r.wide_out;
-  a.p_f = static_cast<float>(r.number), a.p_d = r.number;
+  a.p_f = static_cast<float>(r.number), a.p_d = std::bit_cast<uint64_t>(r.number);
 
   // A lane per output where neighbours in memory are different outputs, and where
   // rows are too short to fill a sub-group.
