@@ -45,7 +45,7 @@ class SyclEngine final : public Engine {
   SyclEngine(const std::string& selector, Devices devices)
       : kind_(selector),
         devices_(std::move(devices)),
-        context_(context_devices(devices_)),
+        context_(make_context(devices_)),
         tag_(options().guard ? kGuardTag : 0),
         host_readable_(devices_.devices[0].is_cpu()) {
     for (size_t i = 0; i < devices_.devices.size(); ++i) {
@@ -156,6 +156,18 @@ class SyclEngine final : public Engine {
       for (const sycl::device& d : *list)
         if (std::find(all.begin(), all.end(), d) == all.end()) all.push_back(d);
     return all;
+  }
+
+  // The platform's own context where it has all devices: what other SYCL libraries in
+  // the process use too, so that they can work on our memory and we on theirs.
+  static sycl::context make_context(const Devices& devices) {
+    const std::vector<sycl::device> all = context_devices(devices);
+    const sycl::context shared = all[0].get_platform().khr_get_default_context();
+    const std::vector<sycl::device> there = shared.get_devices();
+    const bool complete = std::all_of(all.begin(), all.end(), [&](const sycl::device& d) {
+      return std::find(there.begin(), there.end(), d) != there.end();
+    });
+    return complete ? shared : sycl::context(all);
   }
 
   const std::string kind_;

@@ -47,6 +47,19 @@ class Stream(torch.Stream):
         """Cores that the stream was given; empty if it was given none."""
         return _C._stream_cores(self.device_index, self.stream_id)
 
+    @property
+    def sycl_queue(self):
+        """The stream's own in-order queue as a ``dpctl.SyclQueue`` (SYCL engine only): what is
+        submitted to it is ordered with the stream's work.
+
+        Raises:
+            RuntimeError: the SYCL engine is not in use.
+            ImportError: dpctl is not installed.
+        """
+        from torch_xpu_lite import interop
+
+        return interop.sycl_queue(self)
+
     @staticmethod
     def priority_range() -> tuple:
         """(least, greatest) priority."""
