@@ -70,7 +70,7 @@ void pointwise(const char* op, at::TensorIteratorBase& iter, const char* kernel,
   std::copy(iter.shape().begin(), iter.shape().end(), call.size.begin());
   call.operands = iter.ninputs() + 1;
   const int inputs = iter.noutputs();
-  call.operand[0] = device_operand(op, iter, 0);
+  call.operand[0] = device_operand(op, iter, options.output);
   call.wanted[0] = result_type(call.type, options.result);
   for (int k = 1; k < call.operands; ++k) {
     const int arg = inputs + k - 1;

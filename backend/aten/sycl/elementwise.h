@@ -27,6 +27,8 @@ struct PointwiseOptions {
   std::optional<at::ScalarType> type = std::nullopt;
   // A CPU scalar takes part as it is, not rounded to the type of the tensors.
   bool exact_scalars = false;
+  // Which output is written.
+  int output = 0;
   // The second operand comes first.
   bool swapped = false;
 };

@@ -27,3 +27,14 @@ EW_REAL(minimum, Minimum, 2)
 EW_FLOATS(fmax, Fmax, 2)
 EW_FLOATS(fmin, Fmin, 2)
 EW_REAL(clamp, Clamp, 3)
+
+// Bounds that are scalars.
+XK_OP1(MaximumScalar, return xk::isnan(a) ? a : xk::isnan(p(0)) ? p(0) : a < p(0) ? p(0) : a)
+XK_OP1(MinimumScalar, return xk::isnan(a) ? a : xk::isnan(p(0)) ? p(0) : p(0) < a ? p(0) : a)
+XK_OP1(ClampScalar,
+       if (xk::isnan(a)) return a;
+       const T raised = a < p(0) ? p(0) : a;
+       return p(1) < raised ? p(1) : raised)
+EW_REAL(maximum_scalar, MaximumScalar, 1)
+EW_REAL(minimum_scalar, MinimumScalar, 1)
+EW_REAL(clamp_scalar, ClampScalar, 1)
