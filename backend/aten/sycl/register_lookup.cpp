@@ -1,0 +1,55 @@
+// Padding, searching, counting, windows and embedding_bag that are no structured
+// operators.
+
+#include <ATen/ops/native_channel_shuffle_native.h>
+#include <torch/library.h>
+
+#include "backend/aten/sycl/counting.h"
+#include "backend/aten/sycl/embedding_bag.h"
+#include "backend/aten/sycl/pad.h"
+#include "backend/aten/sycl/search.h"
+#include "backend/aten/sycl/window.h"
+
+namespace xpu_lite::aten::sycl {
+
+TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
+  m.impl("reflection_pad2d", TORCH_FN(reflection_pad2d));
+  m.impl("reflection_pad2d.out", TORCH_FN(reflection_pad2d_out));
+  m.impl("reflection_pad2d_backward", TORCH_FN(reflection_pad2d_backward));
+  m.impl("reflection_pad2d_backward.grad_input", TORCH_FN(reflection_pad2d_backward_out));
+  m.impl("replication_pad2d_backward", TORCH_FN(replication_pad2d_backward));
+  m.impl("replication_pad2d_backward.grad_input", TORCH_FN(replication_pad2d_backward_out));
+  m.impl("replication_pad3d_backward", TORCH_FN(replication_pad3d_backward));
+  m.impl("replication_pad3d_backward.grad_input", TORCH_FN(replication_pad3d_backward_out));
+
+  m.impl("searchsorted.Tensor", TORCH_FN(searchsorted));
+  m.impl("searchsorted.Tensor_out", TORCH_FN(searchsorted_out));
+  m.impl("searchsorted.Scalar", TORCH_FN(searchsorted_scalar));
+  m.impl("bucketize.Tensor", TORCH_FN(bucketize));
+  m.impl("bucketize.Tensor_out", TORCH_FN(bucketize_out));
+  m.impl("bucketize.Scalar", TORCH_FN(bucketize_scalar));
+
+  m.impl("bincount", TORCH_FN(bincount));
+  m.impl("histc", TORCH_FN(histc));
+  m.impl("histc.out", TORCH_FN(histc_out));
+  m.impl("repeat_interleave.Tensor", TORCH_FN(repeat_interleave));
+  m.impl("_unique", TORCH_FN(unique));
+  m.impl("_unique2", TORCH_FN(unique2));
+  m.impl("unique_consecutive", TORCH_FN(unique_consecutive));
+  m.impl("count_nonzero.dim_IntList", TORCH_FN(count_nonzero));
+  m.impl("equal", TORCH_FN(equal));
+  m.impl("unfold_backward", TORCH_FN(unfold_backward));
+  m.impl("channel_shuffle", TORCH_FN(at::native::math_channel_shuffle));
+
+  m.impl("_embedding_bag", TORCH_FN(embedding_bag));
+  m.impl("_embedding_bag_forward_only", TORCH_FN(embedding_bag));
+  m.impl("_embedding_bag_dense_backward", TORCH_FN(embedding_bag_dense_backward));
+  m.impl("_embedding_bag_per_sample_weights_backward", TORCH_FN(embedding_bag_weights_backward));
+
+  m.impl("im2col", TORCH_FN(im2col));
+  m.impl("im2col.out", TORCH_FN(im2col_out));
+  m.impl("col2im", TORCH_FN(col2im));
+  m.impl("col2im.out", TORCH_FN(col2im_out));
+}
+
+} // namespace xpu_lite::aten::sycl
