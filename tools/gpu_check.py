@@ -15,6 +15,7 @@ import argparse
 import concurrent.futures
 import glob
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -168,16 +169,14 @@ def save(path, store):
 
 
 def pick(modules, sample):
-    """About `sample` modules, of every archive at least one; the same ones each time."""
+    """`sample` modules, from all archives in turn; the same ones each time."""
     if not sample or sample >= len(modules):
         return modules
-    step, seen, chosen = len(modules) / sample, {}, []
+    archives = {}
     for module in sorted(modules, key=lambda m: m.key):
-        count = seen.get(module.archive, 0)
-        seen[module.archive] = count + 1
-        if count / step == int(count / step) or count == 0 or int(count / step) != int((count - 1) / step):
-            chosen.append(module)
-    return chosen
+        archives.setdefault(module.archive, []).append(module)
+    turns = itertools.zip_longest(*(archives[name] for name in sorted(archives)))
+    return [module for turn in turns for module in turn if module is not None][:sample]
 
 
 def report(modules, devices, invalid, results, wrong):
@@ -216,7 +215,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--kernels", help="folder with *.xk; default: the installed package's")
     parser.add_argument("--devices", default=",".join(DEVICES))
-    parser.add_argument("--sample", type=int, default=0, help="about so many kernels; 0: all")
+    parser.add_argument("--sample", type=int, default=0, help="so many kernels; 0: all")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     devices = options.devices.split(",")

@@ -16,6 +16,7 @@ Needs the SYCL engine: ``XPU_LITE_DEVICES=level_zero:gpu`` or ``opencl:cpu``.
 
 import ctypes
 import os
+import re
 import threading
 from typing import NamedTuple, Optional, Sequence, Union
 
@@ -60,6 +61,9 @@ def kernel(source: str, name: Optional[str] = None, options: Sequence[str] = (),
                 f"the kernels {', '.join(sorted(found))}; say which" if found else
                 "no kernel that could be recognised; give its name"))
         name = next(iter(found))
+    if not re.search(rf"\b{re.escape(name.split('::')[-1])}\b", source):
+        raise RuntimeError(f"the source has no kernel {name}" + (
+            f"; it has {', '.join(sorted(found))}" if found else ""))
     made = Kernel(source, name, tuple(str(o) for o in options), found.get(name.split("::")[-1]))
     made._handle(torch.xpu_lite.current_device() if device is None else _index(device))
     return made
@@ -279,12 +283,9 @@ def library_path(user: str = "torch_xpu_lite.sycl") -> str:
         raise RuntimeError(
             f"{user} needs the SYCL engine, and the engine in use is {engine!r}: "
             "start the program with XPU_LITE_DEVICES=level_zero:gpu or XPU_LITE_DEVICES=opencl:cpu")
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "libxpu_lite_xpu.so")
-    for folder in (os.path.dirname(_loader.__file__), os.path.dirname(_c_path())):
-        candidate = os.path.join(folder, "lib", "libxpu_lite_xpu.so")
-        if os.path.exists(candidate):
-            path = candidate
-    return path
+    from torch_xpu_lite import _C
+
+    return os.path.join(os.path.dirname(_C.__file__), "lib", "libxpu_lite_xpu.so")
 
 
 def _library():
@@ -292,8 +293,7 @@ def _library():
     global _native
     if _native is not None:
         return _native
-    path = library_path()
-    library = ctypes.CDLL(path)
+    library = ctypes.CDLL(library_path())
     size, pointer, text = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p
     for name, result, arguments in [
         ("user_error", text, []),
@@ -312,12 +312,6 @@ def _library():
         function.restype, function.argtypes = result, arguments
     _native = library
     return library
-
-
-def _c_path() -> str:
-    from torch_xpu_lite import _C
-
-    return _C.__file__
 
 
 def _check(status: int) -> None:
