@@ -37,9 +37,6 @@ DEVICES = {  # what ocloc calls it: what it is
 WITHOUT_FP64 = {"dg2"}  # the engine refuses float64 there before it builds a kernel
 FP64, FP16 = 1, 2
 BATCH = 12  # modules for one start of ocloc
-# Kernels that compute in float64 by intent, though their data are of another type:
-# the beginning of the name.
-FP64_BY_INTENT = ("random_geometric", "random_log_normal")
 
 
 class Module:
@@ -85,7 +82,7 @@ def kernel_folder():
 def wrong_needs(module):
     """Why the module asks for more of the device than its name allows, or None."""
     name = module.name
-    if module.needs & FP64 and not re.search(r"f64|c128", name) and not name.startswith(FP64_BY_INTENT):
+    if module.needs & FP64 and not re.search(r"f64|c128", name):
         return "needs float64, which its name does not say"
     if module.needs & FP16 and not re.search(r"(?<!b)f16|c32", name):
         return "needs float16, which its name does not say"
