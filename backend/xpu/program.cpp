@@ -77,10 +77,19 @@ sycl::kernel build(int device, const char* spirv, size_t size, uint64_t hash,
     return kernel;
   } catch (const Error&) { // the driver says no: it is built, and written, again
   }
-  NativeProgram program = compiler->from_spirv(context, d, spirv, size, entry);
   ++built;
-  binary_cache().store(key, program.binary);
-  return program.kernel;
+  try {
+    NativeProgram program = compiler->from_spirv(context, d, spirv, size, entry);
+    binary_cache().store(key, program.binary);
+    return program.kernel;
+  } catch (const Error& refused) {
+    // SYCL's own way, should a driver's interface differ from what we know of it.
+    try {
+      return sycl_program(context, d, spirv, size, entry);
+    } catch (const Error&) {
+      throw Error(refused);
+    }
+  }
 }
 
 // The kernels of one device, by their index in the library.
