@@ -7,8 +7,10 @@ XPU_LITE_DEVICES naming a SYCL device, as opencl:cpu.
 
 import os
 import stat
+import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import process
 import pytest
@@ -178,22 +180,42 @@ def test_a_device_without_float64():
     process.check(code, XPU_LITE_WITHOUT="fp64")
 
 
-def test_damaged_archives_are_an_error(tmp_path):
-    """A package whose kernels are damaged or missing says so."""
+FIRST_ERROR = """
+import torch
+try:
+    torch.ones(4, device="xpu_lite") + 1
+except RuntimeError as error:
+    print(error)
+else:
+    raise AssertionError("no error")
+"""
+
+
+def shipped():
     from torch_xpu_lite import _C
 
-    shipped = os.path.join(os.path.dirname(_C.__file__), "kernels")
-    (tmp_path / "broken.xk").write_bytes(
-        open(os.path.join(shipped, sorted(os.listdir(shipped))[0]), "rb").read()[:-8])
-    code = """
-    import torch
-    try:
-        torch.ones(4, device="xpu_lite") + 1
-    except RuntimeError as error:
-        assert "{}" in str(error), error
-    else:
-        raise AssertionError("no error")
-    """
-    process.check(code.format("install the package again"), XPU_LITE_KERNEL_DIR=str(tmp_path))
-    (tmp_path / "none").mkdir()
-    process.check(code.format("no kernel is named"), XPU_LITE_KERNEL_DIR=str(tmp_path / "none"))
+    return sorted((Path(_C.__file__).parent / "kernels").glob("*.xk"))
+
+
+def test_a_shortened_archive_is_an_error(tmp_path):
+    (tmp_path / "broken.xk").write_bytes(shipped()[0].read_bytes()[:-8])
+    said = process.check(FIRST_ERROR, XPU_LITE_KERNEL_DIR=str(tmp_path))
+    assert "install the package again" in said and str(tmp_path) in said
+
+
+def test_a_missing_archive_is_an_error(tmp_path):
+    said = process.check(FIRST_ERROR, XPU_LITE_KERNEL_DIR=str(tmp_path))
+    assert "no kernel is named" in said and str(tmp_path) in said
+
+
+def test_damaged_kernels_never_reach_the_driver(tmp_path):
+    """One byte in each module is another."""
+    for path in shipped():
+        data = bytearray(path.read_bytes())
+        (count,) = struct.unpack_from("<I", data, 12)
+        for i in range(count):
+            offset, size = struct.unpack_from("<QQ", data, 24 + 40 * i)
+            data[offset + size // 2] ^= 1
+        (tmp_path / path.name).write_bytes(data)
+    said = process.check(FIRST_ERROR, XPU_LITE_KERNEL_DIR=str(tmp_path))
+    assert "is damaged; install the package again" in said

@@ -129,6 +129,9 @@ const BuiltKernel& first_use(int device, const KernelImage& image,
   static std::array<std::mutex, 32> mutexes;
   std::lock_guard lock(mutexes[image.index % mutexes.size()]);
   if (auto* done = slot.load(std::memory_order_acquire)) return *done;
+  if (hash_bytes(image.spirv, image.size) != image.hash) // drivers crash on broken SPIR-V
+    throw Error(message("the kernel ", image.name, " in ", kernel_folder(),
+                        " is damaged; install the package again"));
   auto* done = new BuiltKernel(make(device, image.spirv, image.size, image.hash, image.needs,
                                     entry_point(image.name), std::string(image.name)));
   slot.store(done, std::memory_order_release);
