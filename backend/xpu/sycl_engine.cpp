@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <mutex>
+#include <optional>
 
 #include "backend/runtime/device.h"
 #include "backend/runtime/error.h"
@@ -51,8 +54,10 @@ class SyclEngine final : public Engine {
     for (size_t i = 0; i < devices_.devices.size(); ++i) {
       properties_.push_back(properties_of(devices_.devices[i], selector));
       copy_queues_.emplace_back(context_, devices_.devices[i],
-                                sycl::property::queue::in_order());
+                                sycl::property_list{sycl::property::queue::in_order(),
+                                                    sycl::property::queue::enable_profiling()});
     }
+    clock_offsets_.resize(copy_queues_.size());
   }
 
   const char* kind() const noexcept override { return kind_.c_str(); }
@@ -134,6 +139,13 @@ class SyclEngine final : public Engine {
     }
   }
 
+  int64_t clock_offset_ns(int device) {
+    std::lock_guard<std::mutex> lock(clock_mutex_);
+    std::optional<int64_t>& offset = clock_offsets_[device];
+    if (!offset) offset = measure_clock_offset(copy_queues_[device]);
+    return *offset;
+  }
+
   std::unique_ptr<Queue> make_queue(int device, const QueueOptions& options) override {
     if (!options.cores.empty())
       throw ValueError(message("a stream of ", kind_, " cannot be given cores of its own; only "
@@ -170,6 +182,25 @@ class SyclEngine final : public Engine {
     return complete ? shared : sycl::context(all);
   }
 
+  // The runtime gives the time of a submission on the device's clock: compared with
+  // the host's around it. The tightest of some tries counts.
+  static int64_t measure_clock_offset(sycl::queue& queue) {
+    using Clock = std::chrono::steady_clock;
+    int64_t best = 0, width = INT64_MAX;
+    for (int i = 0; i < 8; ++i) {
+      const int64_t before = Clock::now().time_since_epoch().count();
+      sycl::event event = syclex::submit_profiling_tag(queue);
+      const int64_t after = Clock::now().time_since_epoch().count();
+      event.wait();
+      const auto submitted = static_cast<int64_t>(
+          event.get_profiling_info<sycl::info::event_profiling::command_submit>());
+      if (after - before >= width) continue;
+      width = after - before;
+      best = before + width / 2 - submitted;
+    }
+    return best;
+  }
+
   const std::string kind_;
   Devices devices_;
   sycl::context context_;
@@ -177,6 +208,8 @@ class SyclEngine final : public Engine {
   const bool host_readable_; // but for the guard
   std::vector<DeviceProperties> properties_;
   std::vector<sycl::queue> copy_queues_;
+  std::mutex clock_mutex_;
+  std::vector<std::optional<int64_t>> clock_offsets_;
   std::atomic<size_t> held_{0};
   HostBudget budget_;
 };
@@ -193,6 +226,8 @@ std::unique_ptr<Engine> make(const std::string& selector, int count) {
 
 const sycl::context& context() { return chosen().context(); }
 const sycl::device& device(int index) { return chosen().device(index); }
+
+int64_t clock_offset_ns(int device) { return chosen().clock_offset_ns(device); }
 
 sycl::queue& queue_of(Stream& stream) {
   return *static_cast<sycl::queue*>(stream.queue().native_handle());

@@ -51,8 +51,10 @@ int64_t SyclMark::time_ns() const {
   return with_errors(
       [] { return std::string("the time of an event"); },
       [&] {
-        return static_cast<int64_t>(
-            event_.get_profiling_info<sycl::info::event_profiling::command_end>());
+        const int64_t offset = clock_offset_ns(device_);
+        return offset +
+            static_cast<int64_t>(
+                   event_.get_profiling_info<sycl::info::event_profiling::command_end>());
       });
 }
 
@@ -119,7 +121,7 @@ std::shared_ptr<Mark> SyclQueue::mark(bool timing) {
   return with_errors([] { return std::string("recording of an event"); }, [&] {
     return std::make_shared<SyclMark>(
         timing ? syclex::submit_profiling_tag(queue_) : queue_.ext_oneapi_submit_barrier(),
-        timing);
+        index_, timing);
   });
 }
 

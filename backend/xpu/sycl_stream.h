@@ -16,9 +16,14 @@ namespace xpu_lite::xpu {
 
 class HostTasks;
 
+// Nanoseconds to add to the times of the device's events for the host's steady
+// clock. Measured once.
+int64_t clock_offset_ns(int device);
+
 class SyclMark final : public Mark {
  public:
-  SyclMark(sycl::event event, bool timing) : event_(std::move(event)), timing_(timing) {}
+  SyclMark(sycl::event event, int device, bool timing)
+      : event_(std::move(event)), device_(device), timing_(timing) {}
   bool done() const noexcept override;
   void wait() override;
   int64_t time_ns() const override;
@@ -26,6 +31,7 @@ class SyclMark final : public Mark {
 
  private:
   mutable sycl::event event_;
+  int device_;
   bool timing_;
 };
 

@@ -1,8 +1,7 @@
-// Pinned host memory. For the host engine any host memory can be copied at full
-// speed; pinning is what makes a non_blocking copy safe: the block is kept until
-// the queued copy is past it.
+// Pinned host memory, which comes from the engine: devices copy to and from it at
+// full speed. For the host engine it is ordinary memory; pinning is what makes a
+// non_blocking copy safe: the block is kept until the queued copy is past it.
 
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -54,17 +53,18 @@ struct HostAllocatorImpl final : at::CachingHostAllocatorImpl<c10::Stream, Event
   }
 
  private:
-  static constexpr size_t kAlignment = 4096; // a page
   void allocate_host_memory(size_t bytes, void** ptr) override {
-    const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    *ptr = std::aligned_alloc(kAlignment, rounded);
+    *ptr = translate([&] {
+      if (engine().supports(Feature::DeviceQueues)) ensure_initialized();
+      return engine().allocate_host(bytes);
+    });
     TORCH_CHECK_WITH(OutOfMemoryError, *ptr != nullptr, "xpu_lite: no host memory for ", bytes,
                      " pinned bytes");
-    ranges().add(*ptr, rounded);
+    ranges().add(*ptr, bytes);
   }
   void free_block(Block* block) override {
     ranges().remove(block->ptr_);
-    std::free(block->ptr_);
+    if (!in_bad_fork()) engine().free_host(block->ptr_, block->size_);
   }
   void record_stream(std::optional<std::vector<EventHandle>>& events,
                      c10::Stream stream) override {

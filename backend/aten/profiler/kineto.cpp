@@ -149,11 +149,15 @@ class Session final : public libkineto::IActivityProfilerSession {
             "xpu_lite " + std::to_string(device)};
   }
 
+  int64_t unix_time(const Record& record, uint64_t time) const {
+    return record.device_time ? static_cast<int64_t>(time) : to_unix_(time);
+  }
+
   void add(const Record& record, int32_t id, const libkineto::getLinkedActivityCallback& linked) {
     buffer_->emplace_activity(buffer_->span, type_of(record.kind), kernel_name(record.name));
     GenericTraceActivity& activity = *buffer_->activities.back();
-    activity.startTime = to_unix_(record.start);
-    activity.endTime = to_unix_(record.end);
+    activity.startTime = unix_time(record, record.start);
+    activity.endTime = unix_time(record, record.end);
     activity.id = id;
     activity.threadId = record.thread;
     if (record.kind == 'r') {

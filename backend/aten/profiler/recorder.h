@@ -10,13 +10,14 @@ namespace xpu_lite::aten::profiler {
 
 struct Record {
   const char* name;
-  uint64_t start, end; // ticks of c10's approximate clock
+  uint64_t start, end; // ticks of c10's approximate clock, or see device_time
   int64_t bytes;
   uint64_t correlation; // see Correlation
   int64_t stream;
   int32_t device;
   int32_t thread; // of the kernel that ran it (Linux thread id)
   char kind;      // 'k' kernel, 'c' copy, 's' set, 'r' range on the host
+  bool device_time = false; // start and end are nanoseconds of the Unix clock
 };
 
 // Spans of another session than the one recording are dropped.
