@@ -2,8 +2,6 @@
 // benchmarks/sycl.py. Reads one line per measurement, "triad N REPEATS" (floats), and
 // answers with the seconds of one pass over a = b + s * c.
 
-#include <omp.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

@@ -182,13 +182,15 @@ class _Imported:
 def _from_interface(array, interface: dict) -> torch.Tensor:
     import numpy
 
-    address, read_only = interface["data"]
+    address = interface["data"][0]
     shape = tuple(interface["shape"])
     name = interface["typestr"].lstrip("|<=")
     if name not in _TYPES:
         raise TypeError(f"from_usm: torch has no type for {interface['typestr']!r}")
     dtype = _TYPES[name]
-    if read_only:
+    # The flag beside the address means "read-only" in dpctl.tensor and "writable" in
+    # dpctl.memory: ask the array.
+    if not getattr(getattr(array, "flags", None), "writable", True):
         raise ValueError("from_usm: the memory may only be read, and a tensor can always be "
                          "written; copy the array first")
     strides = interface.get("strides")
