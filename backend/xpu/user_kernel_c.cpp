@@ -1,6 +1,6 @@
 // The user's kernels, and what the kernel library did, as plain C, for
-// torch_xpu_lite.sycl, which calls by ctypes: no Python, no torch. A call that fails gives its kind and puts a message where
-// xpu_lite_user_error() finds it, per thread.
+// torch_xpu_lite.sycl, which calls by ctypes: no Python, no torch. A call that fails
+// gives its kind and puts a message where xpu_lite_user_error() finds it, per thread.
 
 #include <cstring>
 #include <memory>
