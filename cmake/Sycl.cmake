@@ -22,8 +22,12 @@ find_path(XPU_LITE_SYCL_INCLUDE sycl/sycl.hpp PATHS ${roots} PATH_SUFFIXES inclu
   NO_DEFAULT_PATH)
 find_library(XPU_LITE_SYCL_LIBRARY sycl PATHS ${roots} PATH_SUFFIXES lib NO_DEFAULT_PATH)
 
+# Its compiler starts only where there is some device: pip's intel-opencl-rt will do.
+get_filename_component(lib "${XPU_LITE_SYCL_LIBRARY}" DIRECTORY)
+file(GLOB devices "${lib}/libintelocl.so" /dev/dri/renderD* /etc/OpenCL/vendors/*.icd)
+
 set(XPU_LITE_SYCL_FOUND OFF)
-if(XPU_LITE_SYCL_INCLUDE AND XPU_LITE_SYCL_LIBRARY)
+if(XPU_LITE_SYCL_INCLUDE AND XPU_LITE_SYCL_LIBRARY AND devices)
   set(XPU_LITE_SYCL_FOUND ON)
   add_library(xpu_lite_sycl INTERFACE)
   target_include_directories(xpu_lite_sycl SYSTEM INTERFACE ${XPU_LITE_SYCL_INCLUDE})
@@ -32,6 +36,6 @@ if(XPU_LITE_SYCL_INCLUDE AND XPU_LITE_SYCL_LIBRARY)
   target_link_options(xpu_lite_sycl INTERFACE -Wl,--allow-shlib-undefined)
   message(STATUS "SYCL runtime: ${XPU_LITE_SYCL_LIBRARY}")
 else()
-  message(STATUS "SYCL runtime: not found; the SYCL engine is left out. "
-    "To build it: pip install intel-sycl-rt intel-opencl-rt")
+  message(STATUS "SYCL runtime, or a device for its compiler: not found; the SYCL engine is "
+    "left out. To build it: pip install intel-sycl-rt intel-opencl-rt")
 endif()
