@@ -42,6 +42,11 @@ xpu::DType unit_type(size_t element) {
 }
 
 void apply_as(const at::Tensor& any, xpu::DType type, Combine combine, const IndexArgs& walk) {
+  if (xpu::suits_columns(any.device().index(), type, walk)) {
+    run(walk.op, any,
+        [&](Stream& stream) { xpu::combine_columns(stream, type, combine, walk); });
+    return;
+  }
   translate([&] {
     const xpu::ApplyPlan plan = xpu::plan_apply(walk);
     at::Tensor memory =

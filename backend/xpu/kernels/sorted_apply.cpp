@@ -1,37 +1,12 @@
 // Combining values into the places that sorted keys name: deterministic additions of
 // index_add, scatter_add, index_put, embedding's gradient and their like.
 
-#include "backend/xpu/kernels/acc.h"
-#include "backend/xpu/kernels/sorted_apply_args.h"
+#include "backend/xpu/kernels/combine.h"
 
 namespace xk {
 
-using xpu_lite::xpu::Combine;
 using xpu_lite::xpu::kMaxWalkDims;
 using xpu_lite::xpu::SortedApplyArgs;
-
-template <class A>
-inline A least(A a, A b) {
-  if constexpr (std::is_same_v<A, float> || std::is_same_v<A, double>)
-    return a != a || a < b ? a : b;
-  else return a < b ? a : b;
-}
-template <class A>
-inline A greatest(A a, A b) {
-  if constexpr (std::is_same_v<A, float> || std::is_same_v<A, double>)
-    return a != a || a > b ? a : b;
-  else return a > b ? a : b;
-}
-
-template <Combine how, class A>
-inline A combined(A a, A b) {
-  if constexpr (how == Combine::Add) return a + b;
-  else if constexpr (how == Combine::Multiply) return a * b;
-  else if constexpr (how == Combine::Assign) return b;
-  else if constexpr (std::is_same_v<A, c64> || std::is_same_v<A, c128>) return a; // no order
-  else if constexpr (how == Combine::Min) return least(a, b);
-  else return greatest(a, b);
-}
 
 inline int64_t column_offsets(const SortedApplyArgs& a, int64_t c, int64_t& src) {
   int64_t dst = 0;

@@ -38,4 +38,17 @@ struct SortedApplyArgs {
   int64_t position_src[kMaxWalkDims];
 };
 
+// The same without a sort, where enough columns are independent: `walk` goes over the
+// columns (dimensions along which dst is stepped through), and each work-item takes the
+// `loop` values of its column in order.
+struct CombineColumnsArgs {
+  IndexArgs walk;
+  int64_t loop;
+  Combine combine;
+  int32_t loop_dims;
+  int64_t loop_sizes[kMaxWalkDims];
+  int64_t loop_src[kMaxWalkDims];
+  int64_t loop_index[kMaxWalkDims];
+};
+
 } // namespace xpu_lite::xpu

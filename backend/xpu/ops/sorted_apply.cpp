@@ -24,7 +24,52 @@ int64_t span(const IndexArgs& a) {
   return most + 1;
 }
 
+// Column dimensions of the walk stay in it, the others become the loop.
+CombineColumnsArgs columns_of(IndexArgs walk) {
+  coalesce(walk);
+  CombineColumnsArgs args{};
+  args.walk = walk;
+  args.walk.dims = 0;
+  args.walk.numel = args.loop = 1;
+  for (int d = 0; d < walk.dims; ++d) {
+    if (walk.dst_strides[d] != 0) {
+      const int c = args.walk.dims++;
+      args.walk.sizes[c] = walk.sizes[d];
+      args.walk.dst_strides[c] = walk.dst_strides[d];
+      args.walk.src_strides[c] = walk.src_strides[d];
+      args.walk.index_strides[c] = walk.index_strides[d];
+      args.walk.numel *= walk.sizes[d];
+    } else {
+      const int l = args.loop_dims++;
+      args.loop_sizes[l] = walk.sizes[d];
+      args.loop_src[l] = walk.src_strides[d];
+      args.loop_index[l] = walk.index_strides[d];
+      args.loop *= walk.sizes[d];
+    }
+  }
+  return args;
+}
+
 } // namespace
+
+bool suits_columns(int device, DType type, const IndexArgs& walk) {
+  if (type != DType::F32 && type != DType::F64 && type != DType::I64 && type != DType::I32)
+    return false;
+  const CombineColumnsArgs args = columns_of(walk);
+  const Limits& limit = limits(device);
+  // Lanes of a core, or enough work-items to hide the latency of a GPU.
+  const auto busy = static_cast<int64_t>(limit.compute_units * (limit.is_cpu ? 64 : 512));
+  return args.walk.numel >= busy || args.loop <= 16;
+}
+
+void combine_columns(Stream& stream, DType type, Combine combine, IndexArgs walk) {
+  CombineColumnsArgs args = columns_of(walk);
+  if (args.walk.numel * args.loop == 0) return;
+  args.combine = combine;
+  args.walk.error = kernel_error(stream);
+  launch(stream, std::string("combine_columns_") + suffix(type),
+         grid_for(stream.device(), static_cast<size_t>(args.walk.numel), 64), args);
+}
 
 size_t ApplyPlan::bytes() const {
   const auto n = static_cast<size_t>(count);

@@ -10,6 +10,11 @@
 
 namespace xpu_lite::xpu {
 
+// Whether the walk has enough columns for one work-item each, in a dtype that has kernels
+// for it; else sort.
+bool suits_columns(int device, DType type, const IndexArgs& walk);
+void combine_columns(Stream& stream, DType type, Combine combine, IndexArgs walk);
+
 struct ApplyPlan {
   IndexArgs positions;   // dimensions that an index varies along
   SortedApplyArgs apply; // and the others, which are columns of each position
