@@ -132,6 +132,10 @@ def main():
     lines = [machine("cpu")[0], f"XPU_LITE_DEVICES={options.devices}", versions(),
              f"load {os.getloadavg()[0]:.1f}"]
     print("The SYCL engine", *lines, sep="\n  ")
+    missing = sides.missing(options.devices)
+    if missing:
+        print(f"Left out: {missing}")
+        return
     report = Report()
     for part in wanted:
         try:

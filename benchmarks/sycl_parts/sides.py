@@ -53,6 +53,14 @@ def worker(devices):
     return Side([sys.executable, str(HERE / "worker.py")], XPU_LITE_DEVICES=devices)
 
 
+def missing(devices):
+    """Why the engine cannot be measured, or None."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import torch; torch.ones(1, device='xpu_lite')"], text=True,
+        capture_output=True, env={**os.environ, "XPU_LITE_DEVICES": devices})
+    return done.stderr.strip().splitlines()[-1] if done.returncode else None
+
+
 def triad():
     return Side([_compile(HERE.parent / "cpp" / "triad.cpp", ["-fopenmp", "-march=native"])])
 
