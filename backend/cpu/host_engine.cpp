@@ -93,7 +93,7 @@ class HostEngine final : public Engine {
     return properties_[device];
   }
   bool supports(Feature feature) const noexcept override {
-    return feature != Feature::Priorities;
+    return feature != Feature::Priorities && feature != Feature::DeviceQueues;
   }
 
   void* allocate(int, size_t bytes) override {
