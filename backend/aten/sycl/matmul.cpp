@@ -1,8 +1,5 @@
 #include "backend/aten/sycl/matmul.h"
 
-#include <ATen/ops/mul.h>
-#include <ATen/ops/sum.h>
-
 #include "backend/aten/sycl/product.h"
 
 namespace xpu_lite::aten::sycl {
@@ -48,37 +45,6 @@ void structured_addmv::impl(const Tensor& self, const Tensor& mat, const Tensor&
                               .out = out.unsqueeze(1),
                               .self = self.expand(out.sizes()).unsqueeze(1), .beta = beta,
                               .alpha = alpha});
-}
-
-namespace {
-
-void check_vectors(const Tensor& self, const Tensor& other, const char* op) {
-  TORCH_CHECK(self.dim() == 1 && other.dim() == 1, "1D tensors expected, but got ", self.dim(),
-              "D and ", other.dim(), "D tensors");
-  TORCH_CHECK(self.scalar_type() == other.scalar_type(), op,
-              " : expected both vectors to have same dtype, but found ", self.scalar_type(),
-              " and ", other.scalar_type());
-  TORCH_CHECK(self.numel() == other.numel(), "inconsistent tensor size, expected tensor [",
-              self.numel(), "] and src [", other.numel(),
-              "] to have the same number of elements, but got ", self.numel(), " and ",
-              other.numel(), " elements respectively");
-  TORCH_CHECK_NOT_IMPLEMENTED(self.scalar_type() != at::kBool, "\"dot\" not implemented for 'Bool'");
-}
-
-} // namespace
-
-Tensor dot(const Tensor& self, const Tensor& other) {
-  check_vectors(self, other, "dot");
-  const at::ScalarType type = self.scalar_type();
-  if (type == at::kHalf || type == at::kBFloat16) { // products in float, as the CPU's
-    return at::mul(self.to(at::kFloat), other.to(at::kFloat)).sum().to(type);
-  }
-  return at::mul(self, other).sum(type);
-}
-
-Tensor vdot(const Tensor& self, const Tensor& other) {
-  check_vectors(self, other, "vdot");
-  return dot(self.is_complex() ? self.conj() : self, other);
 }
 
 } // namespace xpu_lite::aten::sycl

@@ -35,7 +35,4 @@ struct structured_addmv : at::meta::structured_addmv {
             const at::Scalar& beta, const at::Scalar& alpha, const at::Tensor& out);
 };
 
-at::Tensor dot(const at::Tensor& self, const at::Tensor& other);
-at::Tensor vdot(const at::Tensor& self, const at::Tensor& other);
-
 } // namespace xpu_lite::aten::sycl

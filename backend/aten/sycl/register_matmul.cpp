@@ -1,8 +1,6 @@
 #include <ATen/ops/addbmm_native.h>
 #include <torch/library.h>
 
-#include "backend/aten/sycl/matmul.h"
-
 namespace xpu_lite::aten::sycl {
 
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
@@ -10,8 +8,6 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("addbmm", TORCH_FN(at::native::addbmm));
   m.impl("addbmm_", TORCH_FN(at::native::addbmm_));
   m.impl("addbmm.out", TORCH_FN(at::native::addbmm_out));
-  m.impl("dot", TORCH_FN(dot));
-  m.impl("vdot", TORCH_FN(vdot));
 }
 
 } // namespace xpu_lite::aten::sycl

@@ -2,9 +2,11 @@
 
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "backend/runtime/error.h"
 #include "backend/xpu/device_pointer.h"
+#include "backend/xpu/launch.h"
 #include "backend/xpu/sycl_queue.h"
 
 namespace xpu_lite::xpu::onednn {
@@ -33,7 +35,7 @@ namespace {
 // thread has its own, and hands them on when it ends.
 struct SpareStreams {
   std::mutex mutex;
-  std::unordered_multimap<const Stream*, dnnl::stream*> list;
+  std::unordered_multimap<const Stream*, StreamOfThread*> list;
 };
 SpareStreams& spare_streams() {
   static auto* one = new SpareStreams;
@@ -41,35 +43,39 @@ SpareStreams& spare_streams() {
 }
 
 struct ThreadStreams {
-  std::unordered_map<const Stream*, dnnl::stream*> list;
+  std::unordered_map<const Stream*, StreamOfThread*> list;
   const Stream* last_key = nullptr;
-  dnnl::stream* last = nullptr;
+  StreamOfThread* last = nullptr;
   ~ThreadStreams() {
     std::lock_guard<std::mutex> lock(spare_streams().mutex);
     spare_streams().list.insert(list.begin(), list.end());
   }
 };
 
-dnnl::stream* take_or_make(Stream& stream) {
+StreamOfThread* take_or_make(Stream& stream) {
   {
     std::lock_guard<std::mutex> lock(spare_streams().mutex);
     auto spare = spare_streams().list.find(&stream);
     if (spare != spare_streams().list.end()) {
-      dnnl::stream* taken = spare->second;
+      StreamOfThread* taken = spare->second;
       spare_streams().list.erase(spare);
       return taken;
     }
   }
-  return new dnnl::stream(
-      dnnl::sycl_interop::make_stream(engine_of(stream.device()), queue_of(stream)));
+  auto* made = new StreamOfThread;
+  made->stream = dnnl::sycl_interop::make_stream(engine_of(stream.device()), queue_of(stream));
+  if (limits(stream.device()).is_cpu) {
+    made->mode = stream.id() == 0 ? StreamOfThread::Waits : StreamOfThread::Bounded;
+  }
+  return made;
 }
 
 } // namespace
 
-dnnl::stream& stream_of(Stream& stream) {
+StreamOfThread& stream_of(Stream& stream) {
   thread_local ThreadStreams mine;
   if (mine.last_key != &stream) {
-    dnnl::stream*& slot = mine.list[&stream];
+    StreamOfThread*& slot = mine.list[&stream];
     if (slot == nullptr) slot = take_or_make(stream);
     mine.last_key = &stream;
     mine.last = slot;
@@ -111,9 +117,22 @@ void Arguments::add(int id, const dnnl::memory::desc& desc, void* data) {
 }
 
 void Arguments::execute(const dnnl::primitive& primitive, Stream& stream) {
+  StreamOfThread& mine = stream_of(stream);
+  sycl::event done;
   dnnl::error::wrap_c_api(
-      dnnl_primitive_execute(primitive.get(), stream_of(stream).get(), count_, list_),
+      mine.mode == StreamOfThread::Unbounded
+          ? dnnl_primitive_execute(primitive.get(), mine.stream.get(), count_, list_)
+          : dnnl_sycl_interop_primitive_execute(primitive.get(), mine.stream.get(), count_, list_,
+                                                nullptr, &done),
       "cannot execute a primitive");
+  if (mine.mode == StreamOfThread::Waits) {
+    done.wait();
+  } else if (mine.mode == StreamOfThread::Bounded &&
+             ++mine.since_mark == StreamOfThread::kDepth) {
+    mine.since_mark = 0;
+    mine.older.wait();
+    mine.older = std::exchange(mine.newer, std::move(done));
+  }
 }
 
 void rethrow(const char* op, const dnnl::error& error, const std::string& tensors) {

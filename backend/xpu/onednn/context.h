@@ -16,7 +16,23 @@
 namespace xpu_lite::xpu::onednn {
 
 dnnl::engine& engine_of(int device);
-dnnl::stream& stream_of(Stream& stream);
+
+// Note [Primitives on CPU devices]
+// oneDNN's CPU engine runs a primitive as a host task of the SYCL queue. While one is
+// unfinished, SYCL takes each later launch through its scheduler, which walks the
+// chain of unfinished tasks recursively: a kernel behind a primitive then costs 100 us
+// and more instead of 3, and thousands of primitives overflow the stack. So, on CPU
+// devices, who submits to the default stream waits for the primitive (the host is the
+// device: there is little to overlap with), and who submits to another stream waits
+// while more than 2 * kDepth are unfinished. GPUs are not concerned.
+struct StreamOfThread {
+  static constexpr int kDepth = 16;
+  dnnl::stream stream;
+  enum { Unbounded, Waits, Bounded } mode = Unbounded;
+  int since_mark = 0;
+  sycl::event older, newer; // of the last primitive of each kDepth
+};
+StreamOfThread& stream_of(Stream& stream);
 
 // Throws Error for a type oneDNN has not.
 dnnl::memory::data_type data_type(DType type);
