@@ -24,9 +24,6 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("std.correction_out", TORCH_FN(std_out));
   m.impl("var_mean.correction", TORCH_FN(var_mean));
   m.impl("std_mean.correction", TORCH_FN(std_mean));
-  m.impl("count_nonzero.dim_IntList", TORCH_FN(count_nonzero));
-  m.impl("trace", TORCH_FN(trace));
-  m.impl("equal", TORCH_FN(equal));
 
   m.impl("_cummax_helper", TORCH_FN(cummax_helper));
   m.impl("_cummin_helper", TORCH_FN(cummin_helper));

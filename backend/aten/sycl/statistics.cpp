@@ -3,13 +3,10 @@
 #include <limits>
 
 #include <ATen/native/ReduceOpsUtils.h>
-#include <ATen/ops/all.h>
 #include <ATen/ops/complex.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/eq.h>
 #include <ATen/ops/real.h>
 #include <ATen/ops/imag.h>
-#include <ATen/ops/sum.h>
 
 #include "backend/aten/sycl/reduce.h"
 
@@ -129,46 +126,6 @@ std::tuple<Tensor, Tensor> var_mean(const Tensor& self, Dims dim, const Correcti
 std::tuple<Tensor, Tensor> std_mean(const Tensor& self, Dims dim, const Correction& correction,
                                     bool keepdim) {
   return with_mean("std_mean", self, dim, correction, keepdim, true);
-}
-
-Tensor count_nonzero(const Tensor& self, at::IntArrayRef dim) {
-  Tensor result = at::empty({0}, self.options().dtype(at::kLong));
-  auto mask = at::native::make_dim_mask(dim, self.dim());
-  at::native::resize_reduction_result(result, self, mask, false, at::kLong);
-  const Tensor viewed = at::native::review_reduce_result(result, self.dim(), mask, false);
-  auto iter = at::TensorIteratorConfig()
-                  .set_check_mem_overlap(false)
-                  .add_output(viewed)
-                  .add_const_input(self)
-                  .resize_outputs(false)
-                  .is_reduction(true)
-                  .check_all_same_dtype(false)
-                  .build();
-  if (iter.numel() == 0) result.zero_();
-  else reduce("count_nonzero", iter, {"count"});
-  return result;
-}
-
-Tensor trace(const Tensor& self) {
-  TORCH_CHECK(self.dim() == 2, "trace: expected a matrix, but got tensor with dim ", self.dim());
-  return at::sum(self.diagonal());
-}
-
-bool equal(const Tensor& self, const Tensor& other) {
-  TORCH_CHECK(self.device() == other.device(), "Cannot compare two tensors on different devices. "
-              "Got: ", self.device(), " and ", other.device());
-  TORCH_CHECK(self.scalar_type() == other.scalar_type(),
-              "Expected object of data type ", self.dtype(), " but got data type ",
-              other.dtype(), " for argument 'other' in call to equal");
-  if (self.sizes() != other.sizes()) return false;
-  if (self.numel() == 0) return true;
-  if (self.is_alias_of(other) && self.storage_offset() == other.storage_offset() &&
-      self.strides() == other.strides() && self.is_conj() == other.is_conj() &&
-      self.is_neg() == other.is_neg() && !at::isFloatingType(self.scalar_type()) &&
-      !at::isComplexType(self.scalar_type())) {
-    return true; // the same elements, and none is a NaN
-  }
-  return at::all(at::eq(self, other)).item<bool>();
 }
 
 } // namespace xpu_lite::aten::sycl

@@ -24,8 +24,4 @@ std::tuple<Tensor, Tensor> var_mean(const Tensor& self, Dims dim, const Correcti
 std::tuple<Tensor, Tensor> std_mean(const Tensor& self, Dims dim, const Correction& correction,
                                     bool keepdim);
 
-Tensor count_nonzero(const Tensor& self, at::IntArrayRef dim);
-Tensor trace(const Tensor& self);
-bool equal(const Tensor& self, const Tensor& other);
-
 } // namespace xpu_lite::aten::sycl

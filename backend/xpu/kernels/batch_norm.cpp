@@ -49,17 +49,17 @@ inline void each_element(const ChannelNormArgs& a, F body) {
   const xk::Lanes lanes;
   if (a.inner == 1) {
     const int64_t tasks = (a.outer + a.chunk - 1) / a.chunk;
-    for (int64_t t = lanes.first_task(); t < tasks; t += lanes.stride()) {
+    lanes.each_task(tasks, [&](int64_t t) {
       const int64_t end = sycl::min((t + 1) * a.chunk, a.outer);
       for (int64_t o = t * a.chunk; o < end; ++o) {
         lanes.each(a.channels, [&](int64_t c) { body(o * a.channels + c, c); });
       }
-    }
+    });
   } else {
-    for (int64_t t = lanes.first_task(); t < a.outer * a.channels; t += lanes.stride()) {
+    lanes.each_task(a.outer * a.channels, [&](int64_t t) {
       const int64_t c = t % a.channels;
       lanes.each(a.inner, [&](int64_t i) { body(t * a.inner + i, c); });
-    }
+    });
   }
 }
 

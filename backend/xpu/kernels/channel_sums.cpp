@@ -32,7 +32,7 @@ void rows(const ChannelSumArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
   const Statistics<A> statistics(a);
-  for (int64_t t = lanes.first_task(); t < a.splits * a.channels; t += lanes.stride()) {
+  lanes.each_task(a.splits * a.channels, [&](int64_t t) {
     const int64_t split = t / a.channels, c = t - split * a.channels;
     const int64_t last = sycl::min((split + 1) * a.chunk, a.outer);
     A sum = 0, along = 0;
@@ -55,7 +55,7 @@ void rows(const ChannelSumArgs& a) {
       A* partial = static_cast<A*>(a.partial) + split * 2 * a.channels;
       partial[c] = sum, partial[a.channels + c] = along;
     }
-  }
+  });
 }
 
 // inner == 1: a lane sums K channels over a part of the rows.
@@ -113,7 +113,7 @@ void columns(const ChannelSumArgs& a) {
   constexpr int K = 4;
   const xk::Lanes lanes;
   const int64_t wide = K * lanes.width, blocks = (a.channels + wide - 1) / wide;
-  for (int64_t t = lanes.first_task(); t < a.splits * blocks; t += lanes.stride()) {
+  lanes.each_task(a.splits * blocks, [&](int64_t t) {
     const int64_t split = t / blocks, first = (t - split * blocks) * wide;
     if (first + wide <= a.channels) {
       column_block<T, K>(a, lanes, first, split);
@@ -122,7 +122,7 @@ void columns(const ChannelSumArgs& a) {
         column_block<T, 1>(a, lanes, f, split);
       }
     }
-  }
+  });
 }
 
 template <class A>

@@ -46,20 +46,20 @@ void dot(const DotArgs& args) {
   const xk::Lanes lanes;
   A* partial = static_cast<A*>(args.partial);
   if (args.finish) {
-    if (lanes.first_task() > 0) return;
+    if (lanes.index() > 0) return;
     A sum{};
     lanes.each(args.splits, [&](int64_t i) { sum = sum + partial[i]; });
     sum = sum_lanes(lanes, sum);
     if (lanes.lane == 0) *static_cast<T*>(args.out) = xk::narrow<T>(sum);
     return;
   }
-  for (int64_t s = lanes.first_task(); s < args.splits; s += lanes.stride()) {
+  lanes.each_task(args.splits, [&](int64_t s) {
     const int64_t begin = s * args.chunk, end = sycl::min(begin + args.chunk, args.n);
     const A sum = args.a_stride == 1 && args.b_stride == 1
                       ? part<T, true>(args, lanes, begin, end)
                       : part<T, false>(args, lanes, begin, end);
     if (lanes.lane == 0) partial[s] = sum;
-  }
+  });
 }
 
 } // namespace

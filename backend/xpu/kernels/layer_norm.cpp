@@ -34,7 +34,7 @@ void forward(const RowNormArgs& a) {
   const xk::Lanes lanes;
   const A* weight = static_cast<const A*>(a.weight);
   const A* bias = static_cast<const A*>(a.bias);
-  for (int64_t r = lanes.first_task(); r < a.rows; r += lanes.stride()) {
+  lanes.each_task(a.rows, [&](int64_t r) {
     const T* in = static_cast<const T*>(a.in) + r * a.length;
     T* out = static_cast<T*>(a.out) + r * a.length;
     A mean = 0;
@@ -63,7 +63,7 @@ void forward(const RowNormArgs& a) {
         out[i] = xk::narrow<T>((xk::widen(in[i]) - mean) * rstd * w + b);
       });
     }
-  }
+  });
 }
 
 template <class T>
@@ -71,7 +71,7 @@ void backward(const RowNormArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
   const A* weight = static_cast<const A*>(a.weight);
-  for (int64_t r = lanes.first_task(); r < a.rows; r += lanes.stride()) {
+  lanes.each_task(a.rows, [&](int64_t r) {
     const T* in = static_cast<const T*>(a.in) + r * a.length;
     const T* grad = static_cast<const T*>(a.grad) + r * a.length;
     T* out = static_cast<T*>(a.out) + r * a.length;
@@ -90,7 +90,7 @@ void backward(const RowNormArgs& a) {
       const A g = xk::widen(grad[i]) * (weight ? weight[p] : A{1});
       out[i] = xk::narrow<T>(rstd * (g - sum - (xk::widen(in[i]) - mean) * along));
     });
-  }
+  });
 }
 
 } // namespace

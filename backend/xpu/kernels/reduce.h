@@ -15,7 +15,7 @@
 // A lane adds at most kBlock elements to one running value, then adds that to a
 // second one: the error grows with kBlock + n / kBlock instead of n.
 
-#include "backend/xpu/kernels/acc.h"
+#include "backend/xpu/kernels/lanes.h"
 #include "backend/xpu/kernels/reduce_args.h"
 
 namespace xk {
@@ -64,14 +64,6 @@ inline typename Op::Acc combine_lanes(const Op& op, sycl::sub_group sg, typename
     }
     return acc;
   }
-}
-
-// The first task of this sub-group, of tasks dealt out one per sub-group. The
-// broadcast tells the compiler that it is the same in all lanes: addresses built
-// on it become plain vector loads, not gathers (ten times faster on CPU devices).
-inline int64_t first_task(sycl::sub_group sg, int64_t per_group) {
-  const int64_t task = item().get_group(0) * per_group + sg.get_group_id()[0];
-  return sycl::group_broadcast(sg, task);
 }
 
 struct OutputPlace {
@@ -159,22 +151,19 @@ inline typename Op::Acc row_part(const Op& op, const ReduceArgs& a,
 template <class Op>
 inline void reduce_rows(const ReduceArgs& a) {
   const Op op(a);
-  const auto sg = item().get_sub_group();
-  const int64_t width = sg.get_max_local_range()[0], lane = sg.get_local_id()[0];
-  const int64_t per_group = item().get_local_range(0) / width;
+  const Lanes lanes;
+  const int64_t width = lanes.width, lane = lanes.lane;
   const int64_t splits = a.outer_splits * a.inner_splits;
-  const int64_t work = a.outputs * splits;
-  for (int64_t w = first_task(sg, per_group); w < work;
-       w += item().get_group_range(0) * per_group) {
+  lanes.each_task(a.outputs * splits, [&](int64_t w) {
     const int64_t output = splits == 1 ? w : w / splits, split = w - output * splits;
     const OutputPlace p = place_of(a, output);
     const Range r = range_of(a, split);
     const auto* in = static_cast<const typename Op::Value*>(a.in) + p.in;
     typename Op::Acc acc = a.inner_stride == 1 ? row_part<Op, true>(op, a, in, r, lane, width)
                                                : row_part<Op, false>(op, a, in, r, lane, width);
-    acc = combine_lanes(op, sg, acc);
+    acc = combine_lanes(op, lanes.sg, acc);
     if (lane == 0) emit(op, a, output, split, p, acc);
-  }
+  });
 }
 
 // K neighbours per lane, `width` apart. `columns` of them are there.
@@ -236,14 +225,11 @@ template <class Op>
 inline void reduce_columns(const ReduceArgs& a) {
   const Op op(a);
   if (a.stage == ReduceStage::Finish) return finish(op, a);
-  const auto sg = item().get_sub_group();
-  const int64_t width = sg.get_max_local_range()[0], lane = sg.get_local_id()[0];
-  const int64_t per_group = item().get_local_range(0) / width;
+  const Lanes lanes;
+  const int64_t width = lanes.width, lane = lanes.lane;
   const int64_t splits = a.outer_splits * a.inner_splits;
   const int64_t blocks = (a.size[0] + Op::kColumns * width - 1) / (Op::kColumns * width);
-  const int64_t work = a.outputs / a.size[0] * blocks * splits;
-  for (int64_t w = first_task(sg, per_group); w < work;
-       w += item().get_group_range(0) * per_group) {
+  lanes.each_task(a.outputs / a.size[0] * blocks * splits, [&](int64_t w) {
     const int64_t task = splits == 1 ? w : w / splits, split = w - task * splits;
     const int64_t rest = task / blocks, block = task - rest * blocks;
     if (a.in_stride[0] == 1) {
@@ -251,7 +237,7 @@ inline void reduce_columns(const ReduceArgs& a) {
     } else {
       column_task<Op, false>(op, a, rest, block, split, lane, width);
     }
-  }
+  });
 }
 
 // What most operators are made of: an accumulator that is one number of type A,

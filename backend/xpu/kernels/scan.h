@@ -48,7 +48,7 @@ inline void scan_rows(const ScanArgs& a) {
   const Lanes lanes;
   using Acc = typename Op::Acc;
   auto* totals = static_cast<Acc*>(a.totals);
-  for (int64_t t = lanes.first_task(); t < a.outer * a.splits; t += lanes.stride()) {
+  lanes.each_task(a.outer * a.splits, [&](int64_t t) {
     const int64_t row = a.splits == 1 ? t : t / a.splits, split = t - row * a.splits;
     const int64_t begin = split * a.chunk, end = sycl::min(begin + a.chunk, a.length);
     const int64_t base = row * a.length;
@@ -65,7 +65,7 @@ inline void scan_rows(const ScanArgs& a) {
       carry.add(op, op.pick(lanes.sg, x, static_cast<uint32_t>(lanes.width - 1)));
     }
     if (a.stage == ScanStage::Totals && lanes.lane == 0) totals[t] = carry.with(op, op.init());
-  }
+  });
 }
 
 template <class Op>
@@ -73,9 +73,9 @@ inline void scan_columns(const ScanArgs& a) {
   const Op op(a);
   const Lanes lanes;
   const int64_t blocks = (a.inner + lanes.width - 1) / lanes.width;
-  for (int64_t t = lanes.first_task(); t < a.outer * blocks; t += lanes.stride()) {
+  lanes.each_task(a.outer * blocks, [&](int64_t t) {
     const int64_t o = t / blocks, first = (t - o * blocks) * lanes.width;
-    if (first + lanes.lane >= a.inner) continue;
+    if (first + lanes.lane >= a.inner) return;
     const int64_t base = o * a.length * a.inner + first + lanes.lane;
     const auto* in = static_cast<const typename Op::Value*>(a.in) + base;
     typename Op::Carry carry(op);
@@ -84,7 +84,7 @@ inline void scan_columns(const ScanArgs& a) {
       carry.add(op, x);
       op.put(a, base + i * a.inner, carry.value);
     }
-  }
+  });
 }
 
 // The value so far and nothing more.

@@ -16,7 +16,7 @@ template <class T>
 void rows(const SoftmaxArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
-  for (int64_t r = lanes.first_task(); r < a.outer; r += lanes.stride()) {
+  lanes.each_task(a.outer, [&](int64_t r) {
     const T* in = static_cast<const T*>(a.in) + r * a.length;
     T* out = static_cast<T*>(a.out) + r * a.length;
     A most = -std::numeric_limits<A>::infinity();
@@ -40,7 +40,7 @@ void rows(const SoftmaxArgs& a) {
         out[i] = xk::narrow<T>(sycl::exp(xk::widen(in[i]) - most) * scale);
       });
     }
-  }
+  });
 }
 
 // Blocks of `width` neighbouring columns: f(in-offset of the lane's column).
@@ -48,10 +48,10 @@ template <class F>
 inline void columns(const SoftmaxArgs& a, F f) {
   const xk::Lanes lanes;
   const int64_t blocks = (a.inner + lanes.width - 1) / lanes.width;
-  for (int64_t t = lanes.first_task(); t < a.outer * blocks; t += lanes.stride()) {
+  lanes.each_task(a.outer * blocks, [&](int64_t t) {
     const int64_t o = t / blocks, first = (t - o * blocks) * lanes.width;
     if (first + lanes.lane < a.inner) f(o * a.length * a.inner + first + lanes.lane);
-  }
+  });
 }
 
 template <class T>

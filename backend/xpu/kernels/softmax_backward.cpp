@@ -17,7 +17,7 @@ template <class T>
 void rows(const SoftmaxArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
-  for (int64_t r = lanes.first_task(); r < a.outer; r += lanes.stride()) {
+  lanes.each_task(a.outer, [&](int64_t r) {
     const T* y = static_cast<const T*>(a.in) + r * a.length;
     const T* grad = static_cast<const T*>(a.grad) + r * a.length;
     T* out = static_cast<T*>(a.out) + r * a.length;
@@ -28,7 +28,7 @@ void rows(const SoftmaxArgs& a) {
     lanes.each(a.length, [&](int64_t i) {
       out[i] = xk::narrow<T>(gradient(a.log, xk::widen(grad[i]), xk::widen(y[i]), sum));
     });
-  }
+  });
 }
 
 template <class T>
@@ -36,9 +36,9 @@ void cols(const SoftmaxArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
   const int64_t blocks = (a.inner + lanes.width - 1) / lanes.width;
-  for (int64_t t = lanes.first_task(); t < a.outer * blocks; t += lanes.stride()) {
+  lanes.each_task(a.outer * blocks, [&](int64_t t) {
     const int64_t o = t / blocks, first = (t - o * blocks) * lanes.width;
-    if (first + lanes.lane >= a.inner) continue;
+    if (first + lanes.lane >= a.inner) return;
     const int64_t offset = o * a.length * a.inner + first + lanes.lane;
     const T* y = static_cast<const T*>(a.in) + offset;
     const T* grad = static_cast<const T*>(a.grad) + offset;
@@ -50,7 +50,7 @@ void cols(const SoftmaxArgs& a) {
     for (int64_t i = 0; i < a.length * a.inner; i += a.inner) {
       out[i] = xk::narrow<T>(gradient(a.log, xk::widen(grad[i]), xk::widen(y[i]), sum));
     }
-  }
+  });
 }
 
 } // namespace

@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "backend/xpu/kernels/reduce_args.h"
-#include "backend/xpu/launch.h"
+#include "backend/xpu/ops/rows_grid.h"
 
 namespace xpu_lite::xpu {
 
@@ -51,6 +51,9 @@ int64_t product(const std::vector<ReduceDim>& dims, size_t from = 0) {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Neighbours that a lane of the columns' kernel works on, at most (kernels/reduce.h).
+constexpr int64_t kColumns = 8;
+
 // At least this many elements for each sub-group, or splitting costs more than it gains.
 constexpr int64_t kSplitElements = 4096;
 
@@ -92,10 +95,10 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   const bool columns = short_rows || (g.kept[0].size > 1 && g.kept[0].in_stride != 0 &&
                                       (std::llabs(g.kept[0].in_stride) < std::llabs(a.inner_stride) ||
                                        a.inner <= 4));
-  const int64_t tasks = columns ? a.outputs / a.size[0] * ceil_div(a.size[0], 4 * width) : a.outputs;
+  const int64_t tasks = columns ? a.outputs / a.size[0] * ceil_div(a.size[0], kColumns * width) : a.outputs;
   // A GPU needs several sub-groups per vector engine to hide its latency.
   const int64_t wanted = static_cast<int64_t>(device.compute_units) * (device.is_cpu ? 4 : 8);
-  const int64_t per_task = a.inner * a.outer * (columns ? 4 * width : 1);
+  const int64_t per_task = a.inner * a.outer * (columns ? kColumns * width : 1);
   int64_t splits = std::clamp<int64_t>(wanted / tasks, 1,
                                        std::max<int64_t>(1, per_task / kSplitElements));
   a.outer_splits = std::min(splits, a.outer);
@@ -111,19 +114,13 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
     a.stage = ReduceStage::Partial;
     a.partial = scratch(context, static_cast<size_t>(splits * a.outputs) * r.partial_bytes);
   }
-  const size_t group = std::min<size_t>(device.max_group_size, std::max<size_t>(64, width));
-  const int64_t per_group = std::max<int64_t>(1, static_cast<int64_t>(group) / width);
-  const int64_t most = static_cast<int64_t>(device.compute_units) * (device.is_cpu ? 32 : 64);
-  const auto groups = [&](int64_t n) {
-    return static_cast<size_t>(std::clamp<int64_t>(ceil_div(n, per_group), 1, most));
-  };
   const std::string type = suffix(r.type);
   const std::string by_columns = r.kernel + "_cols_" + type;
-  launch(stream, columns ? by_columns : r.kernel + "_rows_" + type, {groups(tasks * splits), group},
-         a);
+  launch(stream, columns ? by_columns : r.kernel + "_rows_" + type,
+         sub_group_grid(stream.device(), tasks * splits), a);
   if (splits > 1) {
     a.stage = ReduceStage::Finish;
-    launch(stream, by_columns, {groups(ceil_div(a.outputs, width)), group}, a);
+    launch(stream, by_columns, sub_group_grid(stream.device(), ceil_div(a.outputs, width)), a);
   }
 }
 
