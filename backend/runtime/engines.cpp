@@ -8,7 +8,7 @@ namespace xpu_lite {
 const std::vector<EngineEntry>& engine_entries() {
   static const auto& entries = *new std::vector<EngineEntry>{
       {{"level_zero:gpu", "opencl:cpu", "opencl:gpu"}, xpu::found, xpu::preferred,
-       xpu::make_engine},
+       xpu::make_engine, xpu::describe},
       {{"host"}, cpu::found, cpu::preferred, cpu::make_engine},
   };
   return entries;

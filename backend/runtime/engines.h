@@ -16,6 +16,9 @@ struct EngineEntry {
   std::vector<std::string> (*found)();  // those whose device is there now
   std::string (*preferred)();           // what `auto` takes of it, or nothing; cheap
   std::unique_ptr<Engine> (*make)(const std::string& selector, int count);
+  // Lines for `xpu-lite info` about what the engine's drivers see, also when another
+  // engine is in use; or null.
+  std::vector<std::string> (*describe)() = nullptr;
 };
 
 const std::vector<EngineEntry>& engine_entries();

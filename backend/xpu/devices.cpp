@@ -1,6 +1,7 @@
 #include "backend/xpu/devices.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "backend/runtime/error.h"
 
@@ -67,8 +68,8 @@ Devices select_devices(const std::string& selector, int count) {
     std::string there;
     for (const std::string& other : found_selectors()) there += (there.empty() ? "" : ", ") + other;
     const char* hint = selector == "opencl:cpu"
-        ? "; its driver is installed with: pip install 'torch-xpu-lite[xpu]' (and OCL_ICD_FILENAMES, "
-          "if it is set, must name libintelocl.so)"
+        ? "; its driver is installed with: pip install intel-opencl-rt (and OCL_ICD_FILENAMES, if "
+          "it is set, must name libintelocl.so)"
         : "; the GPU's driver (intel-level-zero-gpu or intel-opencl-icd) must be installed, and "
           "/dev/dri/renderD* must be readable and writable for this user";
     throw Error(message("no such device; SYCL devices found: ",
@@ -93,15 +94,63 @@ Devices select_devices(const std::string& selector, int count) {
   return result;
 }
 
+namespace {
+
+struct NamedAspect {
+  sycl::aspect aspect;
+  const char* name;
+};
+constexpr NamedAspect kAspects[] = {
+    {sycl::aspect::fp16, "fp16"},
+    {sycl::aspect::fp64, "fp64"},
+    {sycl::aspect::atomic64, "atomic64"},
+    {sycl::aspect::usm_device_allocations, "usm_device"},
+    {sycl::aspect::usm_host_allocations, "usm_host"},
+    {sycl::aspect::usm_shared_allocations, "usm_shared"},
+    {sycl::aspect::usm_system_allocations, "usm_system"},
+    {sycl::aspect::queue_profiling, "queue_profiling"},
+    {sycl::aspect::ext_oneapi_queue_profiling_tag, "profiling_tag"},
+    {sycl::aspect::ext_intel_free_memory, "free_memory"},
+    {sycl::aspect::ext_intel_matrix, "matrix"},
+};
+
+template <class Values>
+std::string list(const Values& values) {
+  std::string text;
+  for (const auto& value : values) text += (text.empty() ? "" : ", ") + message(value);
+  return text;
+}
+
+void describe(const sycl::device& device, std::vector<std::string>& lines) {
+  namespace info = sycl::info::device;
+  const std::string selector = selector_of(device);
+  std::vector<std::string> aspects;
+  for (const NamedAspect& named : kAspects)
+    if (device.has(named.aspect)) aspects.push_back(named.name);
+  constexpr double kGiB = 1 << 30;
+  lines.push_back(message(selector.empty() ? "(not a device of xpu-lite)" : selector, ": ",
+                          device.get_info<info::name>(), ", ", device.get_info<info::vendor>()));
+  lines.push_back(message("  driver: ", device.get_info<info::driver_version>(), " (",
+                          device.get_platform().get_info<sycl::info::platform::name>(), ", ",
+                          device.get_info<info::version>(), ")"));
+  lines.push_back(message(
+      "  ", device.get_info<info::max_compute_units>(), " compute units, ",
+      std::round(static_cast<double>(device.get_info<info::global_mem_size>()) / kGiB * 10) / 10,
+      " GiB, at most ",
+      std::round(static_cast<double>(device.get_info<info::max_mem_alloc_size>()) / kGiB * 10) / 10,
+      " GiB at once, ", device.get_info<info::local_mem_size>() / 1024,
+      " KiB of local memory, groups of up to ", device.get_info<info::max_work_group_size>()));
+  lines.push_back("  sub-groups: " + list(device.get_info<info::sub_group_sizes>()));
+  lines.push_back("  aspects: " + list(aspects));
+}
+
+} // namespace
+
 std::vector<std::string> describe_devices() {
   std::vector<std::string> lines;
   for (const sycl::platform& platform : sycl::platform::get_platforms())
-    for (const sycl::device& device : platform.get_devices()) {
-      const std::string selector = selector_of(device);
-      lines.push_back(message(selector.empty() ? "other" : selector, ": ",
-                              device.get_info<sycl::info::device::name>(), ", driver ",
-                              device.get_info<sycl::info::device::driver_version>()));
-    }
+    for (const sycl::device& device : platform.get_devices()) describe(device, lines);
+  if (lines.empty()) lines.push_back("the SYCL runtime is there, but no device with a driver");
   return lines;
 }
 

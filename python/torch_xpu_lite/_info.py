@@ -6,6 +6,7 @@ import sys
 
 # Extra of pip, a distribution it brings, what it is for.
 _EXTRAS = [
+    ("xpu", "intel-sycl-rt", "the SYCL engine: Intel GPUs, the OpenCL CPU device"),
     ("examples", "transformers", "the examples and the demo"),
     ("dev", "pytest", "the tests"),
 ]
@@ -70,6 +71,9 @@ def _print_device(torch, native) -> None:
             f"{properties.name}, {properties.isa}, {properties.cores} cores, "
             f"{_gib(free)} free of {_gib(total)}",
         )
+    _heading("SYCL devices")
+    for line in native._describe_engines():
+        print(f"  {line}")
     _heading("Options (environment variables)")
     for name, allowed, meaning, value in native._describe_options():
         _row(name, f"{value or '(not set)'}")

@@ -5,6 +5,7 @@
 #include "backend/aten/bindings/bindings.h"
 #include "backend/runtime/cpu_features.h"
 #include "backend/runtime/device.h"
+#include "backend/runtime/engines.h"
 #include "backend/runtime/stream.h"
 
 namespace xpu_lite::bindings {
@@ -39,6 +40,20 @@ py::dict features() {
   return result;
 }
 
+// What the drivers of engines see, for `xpu-lite info`. May load them.
+py::list describe_engines() {
+  std::vector<std::string> lines;
+  {
+    py::gil_scoped_release no_gil;
+    for (const EngineEntry& entry : engine_entries())
+      if (entry.describe)
+        for (std::string& line : entry.describe()) lines.push_back(std::move(line));
+  }
+  py::list result;
+  for (const std::string& line : lines) result.append(line);
+  return result;
+}
+
 bool can_access_peer(int device, int peer) {
   check_device(device);
   check_device(peer);
@@ -58,6 +73,7 @@ void bind_device(py::module_& m) {
   m.def("_can_access_peer", &can_access_peer, py::arg("device"), py::arg("peer"));
   m.def("_engine_kind", [] { return std::string(engine().kind()); });
   m.def("_features", &features);
+  m.def("_describe_engines", &describe_engines);
 
   m.def("_initialize", &initialize, NoGil());
   m.def("_is_initialized", &is_initialized);
