@@ -5,6 +5,8 @@
 #include <ATen/ops/resolve_conj.h>
 #include <ATen/ops/resolve_neg.h>
 
+#include "backend/runtime/device.h"
+
 namespace xpu_lite::ccl {
 
 DataType data_type_of(const char* op, c10::ScalarType type) {
@@ -76,20 +78,25 @@ void check_tensor(const char* op, const char* argument, const at::Tensor& tensor
                     " must be on cpu or xpu_lite, and is on ", tensor.device());
 }
 
+namespace {
+// May the host read the tensor's memory?
+bool reachable(const at::Tensor& t) {
+  return t.is_cpu() || engine().supports(Feature::HostReadableMemory);
+}
+bool as_it_is(const at::Tensor& t) {
+  return t.is_contiguous() && !t.is_conj() && !t.is_neg() && reachable(t);
+}
+} // namespace
+
 at::Tensor on_host(const at::Tensor& tensor) {
   if (tensor.is_cpu()) return tensor;
+  if (!reachable(tensor)) return tensor.cpu();
   at::Tensor view = at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(),
                                   tensor.options().device(c10::kCPU));
   if (tensor.is_conj()) view = view.conj();
   if (tensor.is_neg()) view = view._neg_view();
   return view;
 }
-
-namespace {
-bool as_it_is(const at::Tensor& t) {
-  return t.is_contiguous() && !t.is_conj() && !t.is_neg();
-}
-} // namespace
 
 Input::Input(const at::Tensor& tensor) : bytes_(tensor.nbytes()) {
   if (as_it_is(tensor)) {
@@ -105,15 +112,20 @@ Output::Output(const at::Tensor& tensor, bool with_value)
   if (as_it_is(tensor)) {
     data_ = tensor.mutable_data_ptr();
   } else {
-    const at::Tensor host = on_host(tensor);
-    packed_ = with_value ? host.resolve_conj().resolve_neg().clone(at::MemoryFormat::Contiguous)
-                         : at::empty(host.sizes(), host.options());
+    packed_ = with_value
+        ? on_host(tensor).resolve_conj().resolve_neg().clone(at::MemoryFormat::Contiguous)
+        : at::empty(tensor.sizes(), tensor.options().device(c10::kCPU));
     data_ = packed_.mutable_data_ptr();
   }
 }
 
 void Output::commit() {
-  if (packed_.defined()) on_host(target_).copy_(packed_);
+  if (!packed_.defined()) return;
+  if (reachable(target_)) {
+    on_host(target_).copy_(packed_);
+  } else {
+    target_.copy_(packed_);
+  }
 }
 
 } // namespace xpu_lite::ccl
