@@ -39,7 +39,8 @@ inline void cast_rows(const EwArgs& a) {
   if (i >= a.items) return;
   const From* from = reinterpret_cast<const From*>(a.ptr[1] + offset[1]);
   To* to = reinterpret_cast<To*>(a.ptr[0] + offset[0]);
-  if (a.mode[1] == xpu_lite::xpu::kMoves) write(to + i, convert<To>(read(from + i)));
+  const From* moving = reinterpret_cast<const From*>(a.base[1] + (offset[1] & a.mask[1]));
+  if (a.mode[1] == xpu_lite::xpu::kMoves) write(to + i, convert<To>(read(moving + i)));
   else write(to + i, convert<To>(opaque(*from, a.zero)));
 }
 

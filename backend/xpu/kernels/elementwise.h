@@ -12,6 +12,12 @@
 // Half types compute in float. The result has the type of the operands, unless the
 // struct returns bool, a real number for complex operands, or the reverse.
 //
+// Note [Safe addresses]
+// A branch on an argument may become a masked load: the load of an operand that does
+// not move is then issued, for no lane, at its address plus the index. Where no
+// memory is mapped there, the processor takes a hundred cycles to find out that
+// nothing was asked for. So the address is changed to one that is mapped.
+//
 // Note [Uniform arguments]
 // Nothing here indexes the argument struct with a variable, not even in a loop that
 // the compiler could unroll: it would copy the struct for every work-item, and
@@ -179,7 +185,9 @@ template <class T, int K>
 inline compute_t<T> load_row(const EwArgs& a, int64_t offset, size_t i) {
   using C = compute_t<T>;
   const T* row = reinterpret_cast<const T*>(a.ptr[K] + offset);
-  if (a.mode[K] == xpu_lite::xpu::kMoves) return widen<C>(read(row + i));
+  if (a.mode[K] == xpu_lite::xpu::kMoves) {
+    return widen<C>(read(reinterpret_cast<const T*>(a.base[K] + (offset & a.mask[K])) + i));
+  }
   if (a.mode[K] == xpu_lite::xpu::kFixed) return widen<C>(opaque(*row, a.zero));
   return decode<C>(a.constant[K]);
 }

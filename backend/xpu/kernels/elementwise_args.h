@@ -35,6 +35,9 @@ struct EwArgs {
   EwValue param[kEwParams];      // the operator's scalars
   EwValue constant[kEwOperands]; // of operands in mode kConstant
   char* ptr[kEwOperands];        // the output first
+  // Where to load what moves: base + (offset & mask). See Note [Safe addresses].
+  const char* base[kEwOperands];
+  int64_t mask[kEwOperands];
   int64_t stride[kEwOperands][kEwOuterDims]; // bytes, inner dimensions first
   Divider dim[kEwOuterDims];
   uint64_t items;    // of a row

@@ -36,6 +36,12 @@ void launch_rows(Stream& stream, std::string_view kernel, const Elementwise& cal
   launch(stream, kernel, {static_cast<size_t>(rows * chunks), items}, args);
 }
 
+void move(EwArgs& args, int k, int64_t bytes) {
+  if (args.mode[k] == kConstant) return;
+  args.ptr[k] += bytes;
+  if (args.mode[k] == kMoves) args.base[k] += bytes;
+}
+
 // Outer dimensions that the arguments have no place for, or that make too many
 // groups, are walked here.
 void walk_outer(Stream& stream, std::string_view kernel, const Elementwise& call, EwArgs args,
@@ -53,7 +59,7 @@ void walk_outer(Stream& stream, std::string_view kernel, const Elementwise& call
   }
   for (int64_t i = 0; i < call.size[d]; ++i) {
     walk_outer(stream, kernel, call, args, row, d - 1);
-    for (int k = 0; k < call.operands; ++k) args.ptr[k] += call.operand[k].stride[d];
+    for (int k = 0; k < call.operands; ++k) move(args, k, call.operand[k].stride[d]);
   }
 }
 
@@ -83,6 +89,20 @@ void run_rows(Stream& stream, std::string_view kernel, const Elementwise& call) 
     args.mode[k] = o.constant ? kConstant : inner_stride(call, k) != 0 ? kMoves : kFixed;
     args.constant[k] = o.value;
     for (int d = 0; d < outer; ++d) args.stride[k][d] = o.constant ? 0 : o.stride[d + 1];
+  }
+  // The widest elements reach furthest.
+  const char* safe = args.ptr[0];
+  size_t widest = 0;
+  for (int k = 0; k < call.operands; ++k) {
+    const size_t item = size_of(call.operand[k].dtype);
+    if (args.mode[k] != kMoves || item <= widest) continue;
+    widest = item;
+    safe = args.ptr[k];
+  }
+  for (int k = 0; k < call.operands; ++k) {
+    const bool moves = args.mode[k] == kMoves;
+    args.base[k] = moves ? args.ptr[k] : safe;
+    args.mask[k] = moves ? -1 : 0;
   }
   args.items = call.dims == 0 ? 1 : static_cast<uint64_t>(call.size[0]);
   walk_outer(stream, kernel, call, args, static_cast<int64_t>(args.items), call.dims - 1);
