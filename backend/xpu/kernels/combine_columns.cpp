@@ -9,8 +9,8 @@ namespace xk {
 using xpu_lite::xpu::CombineColumnsArgs;
 using xpu_lite::xpu::kMaxWalkDims;
 
-template <class T, Combine how>
-inline void combine_column(const CombineColumnsArgs& a) {
+template <class T, Combine how, int Most>
+inline void combine_column_by(const CombineColumnsArgs& a) {
   auto it = item();
   const int64_t step = it.get_global_range(0);
   for (int64_t c = it.get_global_id(0); c < a.walk.numel; c += step) {
@@ -29,11 +29,17 @@ inline void combine_column(const CombineColumnsArgs& a) {
         p.index += at * a.loop_index[d];
       }
       int64_t offset;
-      if (!index_offset(a.walk, p, 0, offset)) continue;
+      if (!index_offset<Most>(a.walk, p, 0, offset)) continue;
       T& to = at_bytes<T>(a.walk.dst, p.dst + offset);
       to = narrow<T>(combined<how>(widen(to), widen(at_bytes<T>(a.walk.src, p.src))));
     }
   }
+}
+
+template <class T, Combine how>
+inline void combine_column(const CombineColumnsArgs& a) {
+  if (a.walk.indices == 1) combine_column_by<T, how, 1>(a);
+  else combine_column_by<T, how, kMaxIndices>(a);
 }
 
 template <class T>

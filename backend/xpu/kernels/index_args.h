@@ -23,7 +23,7 @@ struct IndexOperand {
 };
 
 // get: dst[walk] = src[walk + sum(index * step)]
-// put: dst[walk + sum(index * step)] = src ? src[walk] : fill
+// put: dst[walk + sum(index * step)] = has_src ? src[walk] : fill
 // Dimension 0 is the innermost one; all strides and steps are in bytes.
 struct IndexArgs {
   char* dst;
@@ -35,6 +35,7 @@ struct IndexArgs {
   int32_t indices;
   int32_t wrap;     // a negative index counts from the back
   int32_t narrow;   // the indices are int32, else int64
+  int32_t has_src;  // set by the launcher; without, src is some readable address
   int32_t rows;     // walk row by row: the innermost dimension is long
   int32_t row_index; // no index varies along the innermost dimension
   int32_t error_dim; // the dimension of the first index, for messages

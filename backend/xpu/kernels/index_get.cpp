@@ -19,12 +19,12 @@ inline void copy_row(const IndexArgs& a, char* dst, const char* src, int64_t beg
   }
 }
 
-template <class T>
-inline void index_get(const IndexArgs& a) {
+template <class T, int Most>
+inline void index_get_by(const IndexArgs& a) {
   if (!a.rows) {
     walk_elements(a, [&](const Place& p) {
       int64_t offset;
-      if (index_offset(a, p, 0, offset))
+      if (index_offset<Most>(a, p, 0, offset))
         at_bytes<T>(a.dst, p.dst) = at_bytes<T>(a.src, p.src + offset);
     });
     return;
@@ -32,17 +32,22 @@ inline void index_get(const IndexArgs& a) {
   walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
     if (a.row_index) {
       int64_t offset;
-      if (index_offset(a, p, 0, offset))
+      if (index_offset<Most>(a, p, 0, offset))
         copy_row<T>(a, a.dst + p.dst, a.src + p.src + offset, begin, end, local, step);
       return;
     }
     for (int64_t i = begin + local; i < end; i += step) {
       int64_t offset;
-      if (index_offset(a, p, i, offset))
+      if (index_offset<Most>(a, p, i, offset))
         at_bytes<T>(a.dst, p.dst + i * a.dst_strides[0]) =
             at_bytes<T>(a.src, p.src + offset + i * a.src_strides[0]);
     }
   });
+}
+
+template <class T>
+inline void index_get(const IndexArgs& a) {
+  by_indices(a, [&](auto most) { index_get_by<T, decltype(most)::value>(a); });
 }
 
 } // namespace xk

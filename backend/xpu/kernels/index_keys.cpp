@@ -7,8 +7,8 @@ namespace xk {
 
 using xpu_lite::xpu::IndexKeysArgs;
 
-template <class Key>
-inline void index_keys(const IndexKeysArgs& args) {
+template <class Key, int Most>
+inline void index_keys_by(const IndexKeysArgs& args) {
   const IndexArgs& a = args.walk;
   Key* keys = static_cast<Key*>(args.keys);
   auto it = item();
@@ -17,9 +17,15 @@ inline void index_keys(const IndexKeysArgs& args) {
     Place p;
     place_of<0>(a, i, p);
     int64_t offset;
-    keys[i] = index_offset(a, p, 0, offset) ? static_cast<Key>(p.dst + offset)
+    keys[i] = index_offset<Most>(a, p, 0, offset) ? static_cast<Key>(p.dst + offset)
                                             : static_cast<Key>(~Key{0});
   }
+}
+
+template <class Key>
+inline void index_keys(const IndexKeysArgs& args) {
+  if (args.walk.indices == 1) index_keys_by<Key, 1>(args);
+  else index_keys_by<Key, kMaxIndices>(args);
 }
 
 } // namespace xk

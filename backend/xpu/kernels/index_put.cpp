@@ -6,30 +6,36 @@
 
 namespace xk {
 
-template <class T>
-inline void index_put(const IndexArgs& a) {
+template <class T, int Most>
+inline void index_put_by(const IndexArgs& a) {
   const T fill = unit_of<T>(a.fill);
   auto put = [&](const Place& p, int64_t i, int64_t offset) {
     at_bytes<T>(a.dst, p.dst + offset + i * a.dst_strides[0]) =
-        a.src ? at_bytes<T>(a.src, p.src + i * a.src_strides[0]) : fill;
+        a.has_src ? at_bytes<T>(a.src, p.src + i * a.src_strides[0]) : fill;
   };
   if (!a.rows) {
     walk_elements(a, [&](const Place& p) {
       int64_t offset;
-      if (index_offset(a, p, 0, offset)) put(p, 0, offset);
+      if (index_offset<Most>(a, p, 0, offset)) put(p, 0, offset);
     });
     return;
   }
   walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
     int64_t offset = 0;
     if (a.row_index) {
-      if (!index_offset(a, p, 0, offset)) return;
+      if (!index_offset<Most>(a, p, 0, offset)) return;
       for (int64_t i = begin + local; i < end; i += step) put(p, i, offset);
       return;
     }
     for (int64_t i = begin + local; i < end; i += step)
-      if (index_offset(a, p, i, offset)) put(p, i, offset);
+      if (index_offset<Most>(a, p, i, offset)) put(p, i, offset);
   });
+}
+
+template <class T>
+inline void index_put(const IndexArgs& a) {
+  if (a.indices == 1) index_put_by<T, 1>(a);
+  else index_put_by<T, kMaxIndices>(a);
 }
 
 } // namespace xk

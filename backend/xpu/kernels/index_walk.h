@@ -42,13 +42,15 @@ inline void place_of(const IndexArgs& a, int64_t rest, Place& p) {
 }
 
 // The bytes that the indices add, or false after reporting one that is out of range.
-// `at` is the coordinate along the innermost dimension.
+// `at` is the coordinate along the innermost dimension. `Most` bounds the number of
+// indices: CPU devices would issue masked loads for those that are not there.
+template <int Most>
 inline bool index_offset(const IndexArgs& a, const Place& p, int64_t at, int64_t& offset) {
   int64_t sum = 0;
   const int64_t from = p.index + at * a.index_strides[0];
 #pragma unroll
-  for (int k = 0; k < kMaxIndices; ++k) {
-    if (k >= a.indices) break;
+  for (int k = 0; k < Most; ++k) {
+    if (Most > 1 && k >= a.indices) break;
     const auto& operand = a.index[k];
     const char* where = operand.data + from;
     int64_t i = a.narrow ? static_cast<int64_t>(*reinterpret_cast<const int32_t*>(where))
@@ -90,6 +92,14 @@ inline void walk_elements(const IndexArgs& a, Each each) {
     place_of<0>(a, i, p);
     each(p);
   }
+}
+
+// run(std::integral_constant<int, the least bound of the number of indices>).
+template <class Run>
+inline void by_indices(const IndexArgs& a, Run run) {
+  if (a.indices == 0) run(std::integral_constant<int, 0>());
+  else if (a.indices == 1) run(std::integral_constant<int, 1>());
+  else run(std::integral_constant<int, kMaxIndices>());
 }
 
 template <class T>

@@ -68,17 +68,16 @@ inline void nonzero_write(const NonzeroWriteArgs& a) {
   const int64_t group = it.get_local_range(0);
   for (int64_t piece = it.get_group(0); piece < pieces; piece += it.get_group_range(0)) {
     if (a.counts[piece] == a.counts[piece + 1]) continue;
-    int64_t row = a.counts[piece];
-    const int64_t begin = piece * kNonzeroPiece;
-    const int64_t end = sycl::min(begin + kNonzeroPiece, a.numel);
-    for (int64_t first = begin; first < end; first += group) {
-      const int64_t i = first + it.get_local_id(0);
-      const int32_t here = i < end && is_set(data[i], a.mask);
-      const int32_t before =
-          sycl::exclusive_scan_over_group(it.get_group(), here, sycl::plus<int32_t>());
-      if (here) write_place(a, row + before, i);
-      row += sycl::group_broadcast(it.get_group(), before + here, group - 1);
-    }
+    // Each work-item takes neighbouring elements: one scan of the group for all.
+    const int64_t each = (kNonzeroPiece + group - 1) / group;
+    const int64_t first = piece * kNonzeroPiece + it.get_local_id(0) * each;
+    const int64_t end = sycl::min(sycl::min(first + each, (piece + 1) * kNonzeroPiece), a.numel);
+    int32_t count = 0;
+    for (int64_t i = first; i < end; ++i) count += is_set(data[i], a.mask);
+    int64_t row = a.counts[piece] + sycl::exclusive_scan_over_group(it.get_group(), count,
+                                                                    sycl::plus<int32_t>());
+    for (int64_t i = first; i < end; ++i)
+      if (is_set(data[i], a.mask)) write_place(a, row++, i);
   }
 }
 

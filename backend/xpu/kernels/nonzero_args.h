@@ -7,7 +7,7 @@
 
 namespace xpu_lite::xpu {
 
-constexpr int kNonzeroPiece = 2048; // elements that one group counts
+constexpr int kNonzeroPiece = 4096; // elements that one group counts
 
 // Counts of pieces of contiguous elements. An element counts when one of its bits under
 // `mask` is set (the sign of a floating zero does not make it nonzero).

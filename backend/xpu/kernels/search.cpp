@@ -14,8 +14,8 @@ inline bool less_than(A a, A b) {
   else return a < b;
 }
 
-template <class T>
-inline void search(const SearchArgs& a) {
+template <class T, bool Sorter>
+inline void search_in(const SearchArgs& a) {
   auto it = item();
   const int64_t step = it.get_global_range(0);
   for (int64_t i = it.get_global_id(0); i < a.numel; i += step) {
@@ -25,7 +25,8 @@ inline void search(const SearchArgs& a) {
     int64_t low = 0, high = a.n;
     while (low < high) {
       const int64_t mid = low + (high - low) / 2;
-      const int64_t place = a.sorter ? a.sorter[base + mid] : mid;
+      int64_t place = mid;
+      if constexpr (Sorter) place = a.sorter[base + mid];
       // A sorter that names no place of the sequence is not followed.
       const auto at = place >= 0 && place < a.n ? widen(sequence[place]) : value;
       const bool before = a.right ? !less_than(value, at) : less_than(at, value);
@@ -35,6 +36,12 @@ inline void search(const SearchArgs& a) {
     if (a.narrow) static_cast<int32_t*>(a.out)[i] = static_cast<int32_t>(low);
     else static_cast<int64_t*>(a.out)[i] = low;
   }
+}
+
+template <class T>
+inline void search(const SearchArgs& a) {
+  if (a.sorter) search_in<T, true>(a);
+  else search_in<T, false>(a);
 }
 
 } // namespace xk

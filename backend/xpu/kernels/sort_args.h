@@ -21,16 +21,17 @@ struct SortKeysArgs {
 // Sorts tiles of a row: the first `keep` of each go to out[row][tile][keep].
 struct SortTileArgs {
   const void* keys;
-  const uint32_t* places; // null: 0, 1, 2, ... of each row
+  const uint32_t* places;
   void* out_keys;
   uint32_t* out_places;
   int64_t rows, n;        // n pairs in each row
   int64_t tiles;          // of each row
   int32_t tile;           // pairs of a tile: a power of two, at most kSortTile
+  int32_t number;         // the places are 0, 1, 2, ... of each row, not those given
   int32_t keep;           // a tile with fewer pairs is filled with the greatest pair
 };
 
-// Merges neighbouring runs of `width` pairs.
+// Merges neighbouring runs of `width` pairs. Places in a run are less than in the next.
 struct SortMergeArgs {
   const void* keys;
   const uint32_t* places;

@@ -31,7 +31,7 @@ inline void sort_tile(const SortTileArgs& a, Key* key, uint32_t* place) {
     for (int i = local; i < tile; i += group) {
       const bool real = i < count;
       key[i] = real ? keys[from + i] : ~Key{0};
-      place[i] = !real ? ~0u : a.places ? a.places[from + i] : static_cast<uint32_t>(first + i);
+      place[i] = !real ? ~0u : a.number ? static_cast<uint32_t>(first + i) : a.places[from + i];
     }
     for (int size = 2; size <= tile; size *= 2) {
       for (int half = size / 2; half > 0; half /= 2) {
@@ -84,20 +84,23 @@ inline void sort_merge(const SortMergeArgs& a) {
     const int64_t end = sycl::min<int64_t>(kMergePiece, left + right - skip);
     int64_t low = sycl::max<int64_t>(0, skip - right), high = sycl::min(skip, left);
     while (low < high) {
-      const int64_t mid = (low + high) / 2, other = left + skip - 1 - mid;
-      if (before(keys[mid], places[mid], keys[other], places[other])) low = mid + 1;
+      const int64_t mid = (low + high) / 2;
+      if (keys[mid] <= keys[left + skip - 1 - mid]) low = mid + 1;
       else high = mid;
     }
+    // Equal keys come from the left run first: its places are less.
     int64_t i = low, j = left + skip - low;
-    const int64_t stop = left + right;
+    const int64_t stop = left + right, last = stop - 1;
+    Key a_key = keys[sycl::min(i, last)], b_key = keys[sycl::min(j, last)];
     for (int64_t o = 0; o < end; ++o) {
-      const bool first =
-          j >= stop || (i < left && before(keys[i], places[i], keys[j], places[j]));
-      const int64_t from = first ? i : j;
-      to[o] = keys[from];
-      to_place[o] = places[from];
+      const bool first = j >= stop || (i < left && a_key <= b_key);
+      to[o] = first ? a_key : b_key;
+      to_place[o] = places[first ? i : j];
       i += first;
       j += !first;
+      const Key next = keys[sycl::min(first ? i : j, last)];
+      a_key = first ? next : a_key;
+      b_key = first ? b_key : next;
     }
   }
 }

@@ -62,6 +62,8 @@ void start(Stream& stream, const std::string_view* names, size_t element, IndexA
   coalesce(a);
   if (a.numel == 0) return;
   if (names != kFill) element = widen(a, element);
+  a.has_src = a.src != nullptr;
+  if (!a.src) a.src = a.dst;
   a.rows = a.sizes[0] >= kLongRow;
   a.row_index = a.indices == 0 || a.index_strides[0] == 0;
   a.error = a.indices ? kernel_error(stream) : nullptr;

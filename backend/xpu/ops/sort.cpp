@@ -43,7 +43,8 @@ void sort_keys(Stream& stream, DType type, const void* values, void* keys, int64
 int sort_pairs(Stream& stream, bool wide, int64_t rows, int64_t n, const SortBuffers& b) {
   const int tile = tile_for(n);
   tiles(stream, wide,
-        {b.keys[0], nullptr, b.keys[1], b.places[1], rows, n, (n + tile - 1) / tile, tile, tile});
+        {b.keys[0], b.places[0], b.keys[1], b.places[1], rows, n, (n + tile - 1) / tile, tile, 1,
+         tile});
   int from = 1;
   for (int64_t width = tile; width < n; width *= 2, from = 1 - from) {
     const SortMergeArgs args{b.keys[from],       b.places[from], b.keys[1 - from],
@@ -62,8 +63,8 @@ int select_pairs(Stream& stream, bool wide, int64_t rows, int64_t n, int64_t k,
     const int tile = tile_for(n);
     const int64_t count = (n + tile - 1) / tile;
     tiles(stream, wide,
-          {b.keys[from], first ? nullptr : b.places[from], b.keys[1 - from], b.places[1 - from],
-           rows, n, count, tile, static_cast<int32_t>(k)});
+          {b.keys[from], b.places[from], b.keys[1 - from], b.places[1 - from], rows, n, count,
+           tile, first, static_cast<int32_t>(k)});
     from = 1 - from;
     if (count == 1) return from;
     n = count * k;
