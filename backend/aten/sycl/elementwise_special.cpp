@@ -3,10 +3,7 @@
 #include <cmath>
 
 #include <ATen/native/BinaryOps.h>
-#include <ATen/native/TensorCompare.h>
 #include <ATen/native/UnaryOps.h>
-#include <ATen/ops/any.h>
-#include <ATen/ops/eq.h>
 
 #include "backend/aten/sycl/elementwise.h"
 
@@ -60,17 +57,6 @@ void kaiser_window(TensorIteratorBase& i, int64_t length, double beta) {
             {.type = i.dtype(0)});
 }
 
-// What is few enough not to be sorted: every element with every other.
-void isin(const at::Tensor& elements, const at::Tensor& tests, bool invert,
-          const at::Tensor& out) {
-  const at::Tensor flat = tests.reshape({-1});
-  std::vector<int64_t> sizes(elements.sizes().begin(), elements.sizes().end());
-  sizes.push_back(1);
-  at::Tensor result = out;
-  at::any_out(result, elements.reshape(sizes).eq(flat), -1);
-  if (invert) result.logical_not_();
-}
-
 } // namespace
 } // namespace xpu_lite::aten::sycl
 
@@ -81,5 +67,4 @@ XPU_LITE_UNARY(XPU_LITE_REGISTER)
 XPU_LITE_BINARY(XPU_LITE_REGISTER)
 REGISTER_PRIVATEUSE1_DISPATCH(polygamma_stub, &sycl::polygamma)
 REGISTER_PRIVATEUSE1_DISPATCH(kaiser_window_stub, &sycl::kaiser_window)
-REGISTER_PRIVATEUSE1_DISPATCH(isin_default_stub, &sycl::isin)
 } // namespace at::native
