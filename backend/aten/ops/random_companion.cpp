@@ -10,6 +10,7 @@
 
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/errors.h"
+#include "backend/aten/core/install.h"
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
 
@@ -17,36 +18,64 @@ namespace xpu_lite::aten {
 
 namespace {
 
-// One call of a CPU kernel: what is queued before is awaited, since it may write
-// the arguments.
+// One call of a CPU kernel. On the host engine it runs on aliases, after what is
+// queued before, which may write the arguments; where the host cannot read device
+// memory, on copies.
 class Call {
  public:
   Call(const char* name, const at::Tensor& first, const OptionalGenerator& generator)
       : frame_(name),
         stream_(stream_of(first)),
-        generator_(cpu_companion(generator, static_cast<int>(first.get_device()))) {
-    if (!stream_.runs_inline()) translate([&] { stream_.synchronize(); });
+        generator_(cpu_companion(generator, static_cast<int>(first.get_device()))),
+        staged_(sycl_operators()) {
+    if (!staged_ && !stream_.runs_inline()) translate([&] { stream_.synchronize(); });
   }
 
-  int read(const at::Tensor& tensor) { return frame_.add(tensor); }
-  int write(const at::Tensor& tensor) { return frame_.add(tensor, true); }
+  int read(const at::Tensor& tensor) { return add(tensor, false); }
+  int write(const at::Tensor& tensor) { return add(tensor, true); }
 
   // fn(generator, at), where at(place) is the alias of what read() or write() took.
   template <class Fn>
   auto run(const at::Tensor& any, const char* name, const Fn& fn) {
+    if (staged_) {
+      note_route(3, name);
+      auto result = fn(generator_, *this);
+      for (Copy& copy : copies_) {
+        if (!copy.written) continue;
+        if (copy.device.sizes() != copy.cpu.sizes()) copy.device.resize_(copy.cpu.sizes());
+        copy.device.copy_(copy.cpu);
+      }
+      return result;
+    }
     KernelSpan span(name, stream_);
     OpScope scope(static_cast<int>(any.get_device()), stream_);
     auto result = fn(generator_, *this);
     frame_.write_back();
     return result;
   }
-  at::Tensor at(int place) const { return frame_.at(place); }
-  at::Tensor result(at::Tensor cpu) { return frame_.result(std::move(cpu)); }
+  at::Tensor at(int place) const { return staged_ ? copies_[place].cpu : frame_.at(place); }
+  at::Tensor result(at::Tensor cpu) {
+    if (!staged_) return frame_.result(std::move(cpu));
+    return cpu.to(at::Device(kDevice, static_cast<c10::DeviceIndex>(stream_.device())));
+  }
 
  private:
+  struct Copy {
+    at::Tensor device, cpu;
+    bool written;
+  };
+  int add(const at::Tensor& tensor, bool written) {
+    if (!staged_) return frame_.add(tensor, written);
+    if (tensor.device().type() != kDevice) return AliasFrame::kAsIs;
+    copies_.push_back({tensor, tensor.to(at::kCPU), written});
+    return static_cast<int>(copies_.size()) - 1;
+  }
+
   AliasFrame frame_;
   Stream& stream_;
   at::Generator generator_;
+  const bool staged_;
+  std::vector<Copy> copies_;
 };
 
 // An operator of one or two inputs that returns a new tensor.

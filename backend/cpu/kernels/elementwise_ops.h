@@ -8,6 +8,7 @@
 
 namespace xpu_lite::cpu::XPU_LITE_LEVEL {
 
+#ifndef XPU_LITE_OWN_MATH // an engine that compiles this may have its own
 static XPU_LITE_INLINE float power(float x, float y) { return __builtin_powf(x, y); }
 static XPU_LITE_INLINE double power(double x, double y) { return __builtin_pow(x, y); }
 static XPU_LITE_INLINE float root(float x) { return __builtin_sqrtf(x); }
@@ -22,6 +23,7 @@ static XPU_LITE_INLINE float chop(float x) { return __builtin_truncf(x); }
 static XPU_LITE_INLINE double chop(double x) { return __builtin_trunc(x); }
 static XPU_LITE_INLINE float magnitude(float x) { return __builtin_fabsf(x); }
 static XPU_LITE_INLINE double magnitude(double x) { return __builtin_fabs(x); }
+#endif
 static XPU_LITE_INLINE int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
 #define XPU_LITE_ELEMENTWISE(NAME, EXPRESSION)                      \

@@ -11,8 +11,14 @@
 
 namespace xpu_lite::cpu {
 
+// An engine whose compiler has a better one defines XPU_LITE_OWN_FMA.
+#ifdef XPU_LITE_OWN_FMA
+XPU_LITE_ALWAYS_INLINE float fma_of(float a, float b, float c) { return XPU_LITE_OWN_FMA(a, b, c); }
+XPU_LITE_ALWAYS_INLINE double fma_of(double a, double b, double c) { return XPU_LITE_OWN_FMA(a, b, c); }
+#else
 XPU_LITE_ALWAYS_INLINE float fma_of(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 XPU_LITE_ALWAYS_INLINE double fma_of(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#endif
 
 // Natural logarithm of a positive normal number. x = 2^e m, m in [sqrt 1/2, sqrt 2);
 // ln m = 2 atanh s, s = (m - 1) / (m + 1), |s| < 0.172.

@@ -15,22 +15,16 @@ inline void forward(const DropoutArgs<real_of<T>>& args) {
   const T* in = static_cast<const T*>(args.in);
   T* out = static_cast<T*>(args.out);
   for_blocks<4>(args.n, args.stream, [&](const uint32_t* w, int64_t at, int m) {
-    if (m == 4) {
-      Real x[4];
+    Real x[4];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) x[i] = widen(in[at + i]);
+    for (int i = 0; i < 4; ++i) x[i] = i < m ? widen(in[at + i]) : Real(0);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const uint8_t kept = w[i] <= args.last ? args.yes : uint8_t{0};
+    for (int i = 0; i < 4; ++i) {
+      const uint8_t kept = w[i] <= args.last ? args.yes : uint8_t{0};
+      if (i < m) {
         args.mask[at + i] = kept;
         out[at + i] = narrow<T>(x[i] * (static_cast<Real>(kept) * args.scale));
       }
-      return;
-    }
-    for (int i = 0; i < m; ++i) {
-      const uint8_t kept = w[i] <= args.last ? args.yes : uint8_t{0};
-      args.mask[at + i] = kept;
-      out[at + i] = narrow<T>(widen(in[at + i]) * (static_cast<Real>(kept) * args.scale));
     }
   });
 }
@@ -40,11 +34,9 @@ inline void scale(const MaskedScaleArgs<real_of<T>>& args) {
   using Real = real_of<T>;
   const T* in = static_cast<const T*>(args.in);
   T* out = static_cast<T*>(args.out);
-  const auto it = item();
-  const int64_t step = static_cast<int64_t>(it.get_global_range(0));
-  for (int64_t i = static_cast<int64_t>(it.get_global_id(0)); i < args.n; i += step) {
-    out[i] = narrow<T>(widen(in[i]) * (static_cast<Real>(args.mask[i]) * args.scale));
-  }
+  const int64_t i = static_cast<int64_t>(item().get_global_id(0));
+  if (i >= args.n) return;
+  out[i] = narrow<T>(widen(in[i]) * (static_cast<Real>(args.mask[i]) * args.scale));
 }
 
 } // namespace

@@ -1,9 +1,22 @@
 // The _foreach_ operators: out[i] = op(a[i], b[i], c[i], s) over a list of tensors.
 // The arithmetic is the host engine's.
 
-#define XPU_LITE_LEVEL sycl_device
-#include "backend/cpu/kernels/elementwise_ops.h"
 #include "backend/xpu/kernels/multi_tensor.h"
+
+// Its builtins stop the vectoriser on CPU devices.
+#define XPU_LITE_LEVEL sycl_device
+#define XPU_LITE_OWN_MATH
+namespace xpu_lite::cpu::sycl_device {
+template <class T> inline T power(T x, T y) { return sycl::pow(x, y); }
+template <class T> inline T root(T x) { return sycl::sqrt(x); }
+template <class T> inline T up(T x) { return sycl::ceil(x); }
+template <class T> inline T down(T x) { return sycl::floor(x); }
+template <class T> inline T nearest(T x) { return sycl::rint(x); }
+template <class T> inline T chop(T x) { return sycl::trunc(x); }
+inline float magnitude(float x) { return sycl::fabs(x); }
+inline double magnitude(double x) { return sycl::fabs(x); }
+} // namespace xpu_lite::cpu::sycl_device
+#include "backend/cpu/kernels/elementwise_ops.h"
 
 using namespace xk;
 using namespace xpu_lite::xpu;

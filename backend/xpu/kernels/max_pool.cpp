@@ -18,30 +18,32 @@ inline bool exceeds(T value, T best) {
   }
 }
 
-template <class T, class Window>
-inline void forward(const MaxPoolArgs& args) {
+template <class T, class Window, class I>
+inline void forward_as(const MaxPoolArgs& args) {
   using V = acc_t<T>;
   const PoolShape& shape = args.shape;
   const T* in = static_cast<const T*>(args.in);
-  for_items(args.items, [&](int64_t i) {
-    const PoolPlace place = place_of<true>(shape, i);
-    const Range d = Window::inputs(shape.axes[0], place.position[0], shape.narrow);
-    const Range h = Window::inputs(shape.axes[1], place.position[1], shape.narrow);
-    const Range w = Window::inputs(shape.axes[2], place.position[2], shape.narrow);
-    const int64_t height = shape.axes[1].in, width = shape.axes[2].in;
+  for_item<I>(args.items, [&](I i) {
+    const PoolPlace<I> place = place_of<true>(shape, i);
+    const Range<I> d = Window::inputs(shape.axes[0], place.z);
+    const Range<I> h = Window::inputs(shape.axes[1], place.y);
+    const Range<I> w = Window::inputs(shape.axes[2], place.x);
+    const I height = static_cast<I>(shape.axes[1].in), width = static_cast<I>(shape.axes[2].in);
     V best;
     if constexpr (std::is_integral_v<V>) {
       best = std::numeric_limits<V>::lowest();
     } else {
       best = -std::numeric_limits<V>::infinity();
     }
-    int64_t index = (d.first * height + h.first) * width + w.first;
-    for (int64_t z = d.first; z < d.last; z += d.step) {
-      for (int64_t y = h.first; y < h.last; y += h.step) {
-        const int64_t row = (z * height + y) * width;
-        for (int64_t x = w.first; x < w.last; x += w.step) {
+    I index = (d.first * height + h.first) * width + w.first;
+    for (I z = d.first; z < d.last; z += d.step) {
+      for (I y = h.first; y < h.last; y += h.step) {
+        const I row = (z * height + y) * width;
+        for (I x = w.first; x < w.last; x += w.step) {
           const V value = widen(in[place.other_base + (row + x) * place.step]);
-          if (exceeds(value, best)) best = value, index = row + x;
+          const bool more = exceeds(value, best);
+          best = more ? value : best;
+          index = more ? row + x : index;
         }
       }
     }
@@ -50,30 +52,41 @@ inline void forward(const MaxPoolArgs& args) {
   });
 }
 
-template <class T, class Window>
-inline void backward(const MaxPoolArgs& args) {
+template <class T, class Window, class I>
+inline void backward_as(const MaxPoolArgs& args) {
   const PoolShape& shape = args.shape;
   const T* grad = static_cast<const T*>(args.in);
-  for_items(args.items, [&](int64_t i) {
-    const PoolPlace place = place_of<false>(shape, i);
-    const Range d = Window::outputs(shape.axes[0], place.position[0], shape.narrow);
-    const Range h = Window::outputs(shape.axes[1], place.position[1], shape.narrow);
-    const Range w = Window::outputs(shape.axes[2], place.position[2], shape.narrow);
-    const int64_t mine =
-        (place.position[0] * shape.axes[1].in + place.position[1]) * shape.axes[2].in +
-        place.position[2];
+  for_item<I>(args.items, [&](I i) {
+    const PoolPlace<I> place = place_of<false>(shape, i);
+    const Range<I> d = Window::outputs(shape.axes[0], place.z);
+    const Range<I> h = Window::outputs(shape.axes[1], place.y);
+    const Range<I> w = Window::outputs(shape.axes[2], place.x);
+    const I mine = (place.z * static_cast<I>(shape.axes[1].in) + place.y) *
+                       static_cast<I>(shape.axes[2].in) + place.x;
+    const I height = static_cast<I>(shape.axes[1].out), width = static_cast<I>(shape.axes[2].out);
     acc_t<T> sum = 0;
-    for (int64_t z = d.first; z < d.last; ++z) {
-      for (int64_t y = h.first; y < h.last; ++y) {
-        const int64_t row = (z * shape.axes[1].out + y) * shape.axes[2].out;
-        for (int64_t x = w.first; x < w.last; ++x) {
-          const int64_t at = place.other_base + (row + x) * place.step;
-          if (args.indices[at] == mine) sum += widen(grad[at]);
+    for (I z = d.first; z < d.last; ++z) {
+      for (I y = h.first; y < h.last; ++y) {
+        const I row = (z * height + y) * width;
+        for (I x = w.first; x < w.last; ++x) {
+          const I at = place.other_base + (row + x) * place.step;
+          const acc_t<T> g = widen(grad[at]);
+          sum += args.indices[at] == mine ? g : acc_t<T>(0);
         }
       }
     }
     static_cast<T*>(args.out)[i] = narrow<T>(sum);
   });
+}
+
+template <class T, class Window>
+inline void forward(const MaxPoolArgs& args) {
+  args.shape.narrow ? forward_as<T, Window, int32_t>(args) : forward_as<T, Window, int64_t>(args);
+}
+template <class T, class Window>
+inline void backward(const MaxPoolArgs& args) {
+  args.shape.narrow ? backward_as<T, Window, int32_t>(args)
+                    : backward_as<T, Window, int64_t>(args);
 }
 
 } // namespace

@@ -16,7 +16,8 @@ template <class Tensor, class Body>
 inline void for_chunk(const Tensor* tensors, const TensorChunk* chunks, const Body& body) {
   const auto it = item();
   const TensorChunk chunk = chunks[it.get_group(0)];
-  const Tensor& tensor = tensors[chunk.tensor];
+  // A copy: in memory, its pointers would be read again after every store.
+  const Tensor tensor = tensors[chunk.tensor];
   const int64_t first = static_cast<int64_t>(chunk.part) * kChunkElements;
   const int64_t left = tensor.n - first;
   body(tensor, first, static_cast<int>(it.get_local_id(0)),

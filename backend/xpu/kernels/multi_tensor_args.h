@@ -97,6 +97,7 @@ struct OptimizerArgs {
   Real momentum, intake;        // SGD: momentum, 1 - dampening
   Real weight_decay, eps;
   uint8_t maximize, decoupled, nesterov, first_step;
+  uint8_t first_state, third_state; // whether state0 and state2 are there
 };
 
 } // namespace xpu_lite::xpu

@@ -1,11 +1,14 @@
 #pragma once
 
-// How work-items share the blocks of a Philox stream: item g takes blocks g,
-// g + items, ... Device code.
+// How work-items share the blocks of a Philox stream: one block to an item. Device
+// code.
 
-#include "backend/cpu/kernels/random_math.h"
 #include "backend/xpu/kernels/acc.h"
 #include "backend/xpu/kernels/random_args.h"
+
+// The compiler's builtin stops the vectoriser on CPU devices.
+#define XPU_LITE_OWN_FMA sycl::fma
+#include "backend/cpu/kernels/random_math.h"
 
 namespace xk {
 
@@ -15,15 +18,11 @@ using xpu_lite::cpu::PhiloxStream;
 // block: 4 with 32-bit draws, 2 with 64-bit draws.
 template <int Each, class Body>
 inline void for_blocks(int64_t n, const PhiloxStream& stream, const Body& body) {
-  const auto it = item();
-  const int64_t step = static_cast<int64_t>(it.get_global_range(0));
-  const int64_t blocks = (n + Each - 1) / Each;
-  for (int64_t b = static_cast<int64_t>(it.get_global_id(0)); b < blocks; b += step) {
-    uint32_t words[4];
-    xpu_lite::cpu::philox_block(stream, static_cast<uint64_t>(b), words);
-    const int64_t at = b * Each;
-    body(words, at, n - at < Each ? static_cast<int>(n - at) : Each);
-  }
+  const int64_t b = static_cast<int64_t>(item().get_global_id(0)), at = b * Each;
+  if (at >= n) return;
+  uint32_t words[4];
+  xpu_lite::cpu::philox_block(stream, static_cast<uint64_t>(b), words);
+  body(words, at, n - at < Each ? static_cast<int>(n - at) : Each);
 }
 
 inline uint64_t draw64(const uint32_t* words, int i) {
@@ -39,13 +38,18 @@ inline T stored(Value x) {
   }
 }
 
+// Unrolled with a guard, not a loop to m: an index that is no constant would put the
+// values into memory.
 template <int Each, class T, class Value>
 inline void store_block(T* out, const Value* values, int64_t at, int m) {
   if (m == Each) {
 #pragma unroll
     for (int i = 0; i < Each; ++i) out[at + i] = stored<T>(values[i]);
   } else {
-    for (int i = 0; i < m; ++i) out[at + i] = stored<T>(values[i]);
+#pragma unroll
+    for (int i = 0; i < Each; ++i) {
+      if (i < m) out[at + i] = stored<T>(values[i]);
+    }
   }
 }
 

@@ -67,8 +67,9 @@ inline void bernoulli_each(const BernoulliEachArgs& args) {
   const Bits one = static_cast<Bits>(args.one);
   const P* chances = static_cast<const P*>(args.p);
   for_blocks<4>(args.n, args.stream, [&](const uint32_t* w, int64_t at, int m) {
-    Bits values[4];
-    for (int i = 0; i < m; ++i) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if (i >= m) break;
       const P p = chances[at + i];
       const bool valid = p >= P(0) && p <= P(1);
       if (!valid) {
@@ -76,9 +77,8 @@ inline void bernoulli_each(const BernoulliEachArgs& args) {
       }
       const uint64_t bound =
           valid ? static_cast<uint64_t>(sycl::ceil(p * static_cast<P>(4294967296.0f))) : 0;
-      values[i] = w[i] < bound ? one : Bits{0};
+      static_cast<Bits*>(args.out)[at + i] = w[i] < bound ? one : Bits{0};
     }
-    for (int i = 0; i < m; ++i) static_cast<Bits*>(args.out)[at + i] = values[i];
   });
 }
 

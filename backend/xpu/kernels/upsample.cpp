@@ -34,11 +34,11 @@ inline int64_t bound(const ResampleAxis<Real>& axis, int64_t i) {
 template <class T>
 inline void nearest(const ResampleArgs<float>& args) {
   const T* in = static_cast<const T*>(args.in);
-  for_items(args.items, [&](int64_t i) {
-    const PoolPlace place = place_of<true>(args.shape, i);
-    const int64_t z = args.axes[0].first[place.position[0]];
-    const int64_t y = args.axes[1].first[place.position[1]];
-    const int64_t x = args.axes[2].first[place.position[2]];
+  for_item<int64_t>(args.items, [&](int64_t i) {
+    const PoolPlace<int64_t> place = place_of<true>(args.shape, i);
+    const int64_t z = args.axes[0].first[place.z];
+    const int64_t y = args.axes[1].first[place.y];
+    const int64_t x = args.axes[2].first[place.x];
     static_cast<T*>(args.out)[i] =
         in[place.other_base + ((z * args.axes[1].in + y) * args.axes[2].in + x) * place.step];
   });
@@ -48,14 +48,14 @@ template <class T>
 inline void forward(const ResampleArgs<acc_t<T>>& args) {
   using A = acc_t<T>;
   const T* in = static_cast<const T*>(args.in);
-  for_items(args.items, [&](int64_t i) {
-    const PoolPlace place = place_of<true>(args.shape, i);
-    const Taps z = taps_of(args.axes[0], place.position[0]);
-    const Taps y = taps_of(args.axes[1], place.position[1]);
-    const Taps x = taps_of(args.axes[2], place.position[2]);
-    const A* wz = args.axes[0].weights + place.position[0] * args.axes[0].taps;
-    const A* wy = args.axes[1].weights + place.position[1] * args.axes[1].taps;
-    const A* wx = args.axes[2].weights + place.position[2] * args.axes[2].taps;
+  for_item<int64_t>(args.items, [&](int64_t i) {
+    const PoolPlace<int64_t> place = place_of<true>(args.shape, i);
+    const Taps z = taps_of(args.axes[0], place.z);
+    const Taps y = taps_of(args.axes[1], place.y);
+    const Taps x = taps_of(args.axes[2], place.x);
+    const A* wz = args.axes[0].weights + place.z * args.axes[0].taps;
+    const A* wy = args.axes[1].weights + place.y * args.axes[1].taps;
+    const A* wx = args.axes[2].weights + place.x * args.axes[2].taps;
     A sum = 0;
     for (int64_t a = 0; a < z.count; ++a) {
       A plane = 0;
@@ -78,10 +78,10 @@ template <class T>
 inline void backward(const ResampleArgs<acc_t<T>>& args) {
   using A = acc_t<T>;
   const T* grad = static_cast<const T*>(args.in);
-  for_items(args.items, [&](int64_t i) {
-    const PoolPlace place = place_of<false>(args.shape, i);
+  for_item<int64_t>(args.items, [&](int64_t i) {
+    const PoolPlace<int64_t> place = place_of<false>(args.shape, i);
     const ResampleAxis<A>&z = args.axes[0], &y = args.axes[1], &x = args.axes[2];
-    const int64_t pz = place.position[0], py = place.position[1], px = place.position[2];
+    const int64_t pz = place.z, py = place.y, px = place.x;
     const int64_t z0 = bound(z, pz - z.taps), z1 = bound(z, pz);
     const int64_t y0 = bound(y, py - y.taps), y1 = bound(y, py);
     const int64_t x0 = bound(x, px - x.taps), x1 = bound(x, px);

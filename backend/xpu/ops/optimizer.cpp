@@ -51,6 +51,8 @@ void step_as(Stream& stream, const std::string& name, Optimizer optimizer,
   args.decoupled = common.decoupled;
   args.nesterov = common.nesterov;
   args.first_step = common.first_step;
+  args.first_state = items[0].state[0] != nullptr;
+  args.third_state = items[0].state[2] != nullptr;
   launch(stream, name, chunk_grid(stream.device(), chunks), args);
 }
 

@@ -5,6 +5,7 @@
 
 #include "backend/xpu/device_pointer.h"
 #include "backend/xpu/launch.h"
+#include "backend/xpu/ops/grid.h"
 
 namespace xpu_lite::xpu {
 
@@ -26,6 +27,7 @@ Counts count(PoolShape& shape) {
     narrow &= axis.kernel * axis.dilation + axis.padding + axis.in < kNarrow;
   }
   shape.narrow = narrow && counts.in < kNarrow && counts.out < kNarrow;
+  if (shape.narrow && counts.in > 0 && counts.out > 0) shape.set_divisors();
   return counts;
 }
 
@@ -44,7 +46,7 @@ void max_pool(Stream& stream, bool adaptive, bool backward, DType type, void* ou
   const int64_t items = backward ? counts.in : counts.out;
   if (items == 0) return;
   launch(stream, kernel("max_pool", adaptive, backward, type),
-         grid_for(stream.device(), static_cast<size_t>(items)),
+         grid_of_each(stream.device(), items),
          MaxPoolArgs{device_pointer(out), device_pointer(in), device_pointer(indices), items,
                      shape});
 }
@@ -55,7 +57,7 @@ void avg_pool(Stream& stream, bool adaptive, bool backward, DType type, void* ou
   const int64_t items = backward ? counts.in : counts.out;
   if (items == 0) return;
   launch(stream, kernel("avg_pool", adaptive, backward, type),
-         grid_for(stream.device(), static_cast<size_t>(items)),
+         grid_of_each(stream.device(), items),
          AvgPoolArgs{device_pointer(out), device_pointer(in), items, shape, divisor,
                      count_padding});
 }

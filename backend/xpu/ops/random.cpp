@@ -8,6 +8,7 @@
 #include "backend/xpu/kernels/dropout_args.h"
 #include "backend/xpu/kernels/random_args.h"
 #include "backend/xpu/launch.h"
+#include "backend/xpu/ops/grid.h"
 
 namespace xpu_lite::xpu {
 
@@ -53,7 +54,7 @@ struct Threshold {
 template <class Args>
 void run(Stream& stream, const std::string& name, int64_t items, const Args& args) {
   if (items > 0) {
-    launch(stream, name, grid_for(stream.device(), static_cast<size_t>(items)), args);
+    launch(stream, name, grid_of_each(stream.device(), items), args);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "backend/xpu/device_pointer.h"
 #include "backend/xpu/launch.h"
+#include "backend/xpu/ops/grid.h"
 
 namespace xpu_lite::xpu {
 
@@ -91,7 +92,7 @@ void submit(Stream& stream, const std::string& name, const Resampling& how, void
       args.axes[d].out = table.axes[d].out;
       args.axes[d].taps = table.axes[d].taps;
     }
-    launch(stream, name, grid_for(stream.device(), static_cast<size_t>(items)), args);
+    launch(stream, name, grid_of_each(stream.device(), items), args);
   };
   if (name.find("nearest") != std::string::npos) { // needs no weights
     ResampleArgs<float> args{};
