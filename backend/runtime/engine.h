@@ -59,7 +59,8 @@ class Mark {
   virtual ~Mark() = default;
   virtual bool done() const noexcept = 0;
   virtual void wait() = 0; // never throws for failed work
-  // Nanoseconds of the device's clock; only of a mark with timing that is done.
+  // When the device passed it, in nanoseconds of the host's steady clock; only of a
+  // mark with timing that is done.
   virtual int64_t time_ns() const = 0;
 };
 

@@ -77,7 +77,9 @@ class SyclEngine final : public Engine {
 
   void* allocate(int device, size_t bytes) override {
     if (host_readable_ && !budget_.fits(bytes)) return nullptr;
-    void* p = sycl::aligned_alloc_device(kAlignment, bytes, devices_.memory[device], context_);
+    void* p = or_null([&] {
+      return sycl::aligned_alloc_device(kAlignment, bytes, devices_.memory[device], context_);
+    });
     if (!p) return nullptr;
     if (host_readable_) budget_.took(bytes);
     held_.fetch_add(bytes, std::memory_order_relaxed);
@@ -96,7 +98,7 @@ class SyclEngine final : public Engine {
 
   void* allocate_host(size_t bytes) override {
     if (!budget_.fits(bytes)) return nullptr;
-    void* p = sycl::aligned_alloc_host(kHostAlignment, bytes, context_);
+    void* p = or_null([&] { return sycl::aligned_alloc_host(kHostAlignment, bytes, context_); });
     if (p) budget_.took(bytes);
     return p;
   }
@@ -161,6 +163,17 @@ class SyclEngine final : public Engine {
 
  private:
   static constexpr size_t kAlignment = 512, kHostAlignment = 4096;
+
+  // A driver that refuses a size throws; a device that is lost will say so in its
+  // next work.
+  template <class Allocate>
+  static void* or_null(Allocate&& allocate) {
+    try {
+      return allocate();
+    } catch (const sycl::exception&) {
+      return nullptr;
+    }
+  }
 
   static std::vector<sycl::device> context_devices(const Devices& devices) {
     std::vector<sycl::device> all;

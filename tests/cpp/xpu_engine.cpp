@@ -13,6 +13,7 @@
 #include "backend/xpu/device_pointer.h"
 #include "backend/xpu/engine.h"
 #include "backend/xpu/launch.h"
+#include "backend/xpu/sycl_error.h"
 #include "backend/xpu/sycl_queue.h"
 #include "tests/cpp/support.h"
 
@@ -192,6 +193,23 @@ TEST_F(Xpu, AsynchronousErrorsOfSyclAreKept) {
   });
   expect_contains(message_of<Error>([&] { stream.synchronize(); }), "lost in a host task");
   stream.synchronize();
+}
+
+TEST_F(Xpu, ErrorsOfTheDriverAreNamed) {
+  auto error_of = [](const char* text) {
+    return xpu::to_error(
+        std::make_exception_ptr(sycl::exception(sycl::make_error_code(sycl::errc::runtime), text)),
+        "copy of 8 bytes");
+  };
+  const std::string lost = message_of<Error>(
+      [&] { std::rethrow_exception(error_of("20 (UR_RESULT_ERROR_DEVICE_LOST)")); });
+  expect_contains(lost, "the device was lost in copy of 8 bytes");
+  expect_contains(lost, "start a new process");
+  expect_contains(message_of<OutOfMemoryError>([&] {
+    std::rethrow_exception(error_of("39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)"));
+  }), "out of memory in copy of 8 bytes");
+  expect_contains(message_of<Error>([&] { std::rethrow_exception(error_of("other")); }),
+                  "copy of 8 bytes failed: other");
 }
 
 TEST_F(Xpu, BadCallsAreErrors) {
