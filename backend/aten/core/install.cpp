@@ -39,12 +39,13 @@ bool sycl_chosen() {
   } catch (const Error&) {
     return false;
   }
+  if (value == "auto") return !xpu::preferred().empty(); // loads nothing where there is no GPU
   if (!xpu::installed()) return false;
-  if (value == "auto") {
-    const std::vector<std::string> found = xpu::found();
-    return std::find(found.begin(), found.end(), "level_zero:gpu") != found.end();
-  }
-  return value.starts_with("level_zero") || value.starts_with("opencl");
+  if (!value.starts_with("level_zero") && !value.starts_with("opencl")) return false;
+  // Without such a device, or a runtime, who asks for one is told why.
+  const std::vector<std::string> found = xpu::found();
+  return std::any_of(found.begin(), found.end(),
+                     [&](const std::string& selector) { return value.starts_with(selector); });
 }
 
 void install_host() {
