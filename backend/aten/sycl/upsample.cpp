@@ -1,9 +1,8 @@
 #include "backend/aten/sycl/upsample.h"
 
-#include <ATen/ops/clamp.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/round.h>
 
+#include "backend/aten/core/fallback.h"
 #include "backend/aten/sycl/layout.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/upsample.h"
@@ -52,16 +51,27 @@ Tensor tables_for(const Resampling& how, xpu::DType type, const xpu::PoolShape& 
                    any.options().dtype(at::kByte).memory_format(std::nullopt));
 }
 
+// The CPU weighs bytes in fixed-point numbers: only its own kernel gives the same.
+void forward_bytes(const char* op, const Resampling& how, const Tensor& self,
+                   Sizes output_size, const Tensor& output) {
+  const bool smooth =
+      how.mode == Resample::LinearSmooth || how.mode == Resample::CubicSmooth;
+  const std::string name = std::string(smooth ? "aten::_" : "aten::") + op;
+  const auto handle = c10::Dispatcher::singleton().findSchemaOrThrow(name.c_str(), "");
+  count_fallback(handle);
+  torch::jit::Stack stack{self, output_size.vec(), how.align_corners};
+  for (int d = 3 - how.dims; d < 3; ++d) {
+    stack.push_back(how.scales[d] > 0 ? c10::IValue(how.scales[d]) : c10::IValue());
+  }
+  run_boxed_on_cpu(handle, &stack);
+  output.copy_(stack.back().toTensor());
+}
+
 void forward(const char* op, const Resampling& how, const Tensor& self, Sizes output_size,
              const Tensor& output) {
   const xpu::DType type = type_of(op, self, true);
   if (type == xpu::DType::U8 && !is_nearest(how.mode)) {
-    const at::MemoryFormat format = format_of(self);
-    const Tensor wide =
-        at::empty(output.sizes(), output.options().dtype(at::kFloat).memory_format(format));
-    forward(op, how, self.to(at::kFloat), output_size, wide);
-    output.copy_(at::clamp(at::round(wide), 0, 255));
-    return;
+    return forward_bytes(op, how, self, output_size, output);
   }
   const at::MemoryFormat format = format_of(self);
   const Tensor source = self.contiguous(format);
