@@ -119,7 +119,7 @@ Tensor dropout_factors(const Tensor& query, const Tensor& key, const Tensor& val
 
 [[maybe_unused]] const bool factors_set = (attention_dropout_factors = &dropout_factors, true);
 
-// The layout of the flash kernel's results: [batch, L, heads, E] in memory.
+// The layout of the flash kernel's gradients: [batch, L, heads, E] in memory.
 Tensor empty_by_length(const Tensor& like, int64_t width) {
   return at::empty({like.size(0), like.size(2), like.size(1), width}, like.options()).transpose(1, 2);
 }
@@ -204,7 +204,9 @@ std::tuple<Tensor, Tensor> flash_attention(const Tensor& query, const Tensor& ke
   check(query, key, value, attn_mask, 0, is_causal && !(attn_mask && attn_mask->defined()));
   xpu::AttentionForward call;
   call.problem = problem_of(query, key, value, 0, is_causal, scale);
-  Tensor out = empty_by_length(query, call.problem.value_width);
+  Tensor out = call.problem.value_width == call.problem.width
+                   ? at::empty_like(query)
+                   : empty_by_length(query, call.problem.value_width);
   Tensor lse = new_logsumexp(call.problem, query);
   forward(call, query, key, value, attn_mask, out, lse);
   return {std::move(out), std::move(lse)};

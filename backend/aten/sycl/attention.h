@@ -24,7 +24,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> fused_attention_backw
     bool is_causal, const at::Tensor& philox_seed, const at::Tensor& philox_offset,
     std::optional<double> scale);
 
-// Returns the output, laid out [batch, L, heads, E], and the log of the softmax's
+// Returns the output, laid out as the query, and the log of the softmax's
 // denominators [batch, heads, L]. dropout_p must be 0, as on the CPU.
 std::tuple<at::Tensor, at::Tensor> flash_attention(const at::Tensor& query, const at::Tensor& key,
                                                    const at::Tensor& value, double dropout_p,

@@ -53,10 +53,10 @@ XK_INLINE void bias_gradient(const AttentionBiasArgs& p) {
   for (int64_t i = 0; i < kept; ++i) {
     if (one_column) {
       const T all = sycl::reduce_over_group(sg, sum[i * p.ld + t.lane], sycl::plus<T>());
-      if (t.lane == 0) dst[(q_start + i) * view.row] = static_cast<In>(all);
+      if (t.lane == 0) dst[(q_start + i) * view.row] = narrow<In>(all);
     } else {
       for (int64_t c = t.lane; c < s.keys; c += kLanes) {
-        dst[(q_start + i) * view.row + c * view.column] = static_cast<In>(sum[i * p.ld + c]);
+        dst[(q_start + i) * view.row + c * view.column] = narrow<In>(sum[i * p.ld + c]);
       }
     }
   }

@@ -17,7 +17,7 @@ XK_INLINE void delta(const AttentionDeltaArgs& p) {
     const In* out = static_cast<const In*>(o.data) + b * o.batch + h * o.head + i * o.row;
     T sum = 0;
     for (int64_t c = t.lane; c < p.value_width; c += kLanes) {
-      sum += static_cast<T>(grad[c * g.column]) * static_cast<T>(out[c * o.column]);
+      sum += widen(grad[c * g.column]) * widen(out[c * o.column]);
     }
     sum = sycl::reduce_over_group(sg, sum, sycl::plus<T>());
     if (t.lane == 0) static_cast<T*>(p.delta)[r] = sum;

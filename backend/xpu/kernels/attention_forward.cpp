@@ -86,7 +86,7 @@ XK_INLINE void forward(const AttentionForwardArgs& p) {
     const T all = total[i];
     const T factor = all == T(0) ? T(0) : T(1) / all;
     for (int64_t c = t.lane; c < s.value_width; c += kLanes) {
-      dst[(q0 + i) * p.out.row + c * p.out.column] = static_cast<In>(out[i * s.ldv + c] * factor);
+      dst[(q0 + i) * p.out.row + c * p.out.column] = narrow<In>(out[i * s.ldv + c] * factor);
     }
     if (t.lane == 0) lse[i] = all == T(0) ? kInfinity : most[i] + sycl::log(all);
   }

@@ -18,13 +18,13 @@ XK_INLINE void pack_one(const AttentionPackOne& p, int64_t group, const Team& t)
   if (p.transposed) {
     for (int64_t c = t.index; c < p.columns; c += t.count) {
       for (int64_t r = t.lane; r < rows; r += kLanes) {
-        dst[c * p.ld + r0 + r] = static_cast<T>(src[r * p.src.row + c * p.src.column]) * factor;
+        dst[c * p.ld + r0 + r] = widen(src[r * p.src.row + c * p.src.column]) * factor;
       }
     }
   } else {
     for (int64_t r = t.index; r < rows; r += t.count) {
       for (int64_t c = t.lane; c < p.columns; c += kLanes) {
-        dst[(r0 + r) * p.ld + c] = static_cast<T>(src[r * p.src.row + c * p.src.column]) * factor;
+        dst[(r0 + r) * p.ld + c] = widen(src[r * p.src.row + c * p.src.column]) * factor;
       }
     }
   }

@@ -4,6 +4,7 @@
 // told apart by the sub-group ("team"), so that everything that is read by row is the
 // same for all lanes. Device code only.
 
+#include "backend/xpu/kernels/acc.h"
 #include "backend/xpu/kernels/attention_args.h"
 #include "backend/xpu/kernels/device.h"
 
@@ -145,7 +146,7 @@ XK_INLINE void score(const AttentionShape& s, const AttentionView& bias, int64_t
       if (biased && column < columns) {
         const int64_t at = first + q * bias.row + column * bias.column;
         x += s.float_bias ? static_cast<T>(static_cast<const float*>(bias.data)[at])
-                          : static_cast<T>(static_cast<const In*>(bias.data)[at]);
+                          : widen(static_cast<const In*>(bias.data)[at]);
       }
       row[column] = column < seen ? x : -std::numeric_limits<T>::infinity();
     }
@@ -160,7 +161,7 @@ XK_INLINE void write_rows(const AttentionView& view, int64_t b, int64_t h, int64
   In* dst = static_cast<In*>(view.data) + b * view.batch + h * view.head;
   for (int64_t i = t.index; i < rows; i += t.count) {
     for (int64_t c = t.lane; c < columns; c += kLanes) {
-      dst[(first + i) * view.row + c * view.column] = static_cast<In>(src[i * ld + c] * factor);
+      dst[(first + i) * view.row + c * view.column] = narrow<In>(src[i * ld + c] * factor);
     }
   }
 }
