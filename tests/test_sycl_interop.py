@@ -220,7 +220,8 @@ def test_what_cannot_be_exported():
 
 def test_queue_of_another_context():
     device = torch.xpu_lite.current_stream().sycl_queue.sycl_device
-    foreign = dpctl.SyclQueue(dpctl.SyclContext(device), device)
+    parts = device.create_sub_devices(partition=1)  # a whole device shares the one context
+    foreign = dpctl.SyclQueue(dpctl.SyclContext(parts), parts[0])
     with pytest.raises(RuntimeError, match="context"):
         interop.release_to_queue(foreign)
     memory = dpctl.memory.MemoryUSMDevice(8, queue=foreign)

@@ -27,11 +27,15 @@ int guarded(Body&& body) noexcept {
   }
 }
 
-// Later work of `waiting` waits for what `first` has now. Neither host thread blocks.
-// An empty command that depends on the event: a barrier over events of another queue
-// may block the caller on the OpenCL CPU device.
+// Later work of `waiting` waits for what `first` has now. In an in-order queue an empty
+// command that depends on the event does that; a barrier over events of another queue may
+// block the caller on the OpenCL CPU device, so that only out-of-order queues get one.
 void order(sycl::queue& waiting, sycl::queue& first, void* scratch) {
   const sycl::event event = first.ext_oneapi_submit_barrier();
+  if (!waiting.is_in_order()) {
+    waiting.ext_oneapi_submit_barrier({event});
+    return;
+  }
   waiting.submit([&](sycl::handler& handler) {
     handler.depends_on(event);
     handler.memset(scratch, 0, 1);
