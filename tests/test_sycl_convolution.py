@@ -136,7 +136,7 @@ def test_some_gradients(needs):
     tensors = [make((2, 4, 6, 6), torch.float32), make((5, 4, 3, 3), torch.float32, 1), make((5,), torch.float32, 2)]
 
     def gradients(device):
-        leaves = [t.to(device).requires_grad_(bool(n)) for t, n in zip(tensors, needs, strict=True)]
+        leaves = [t.detach().clone().to(device).requires_grad_(bool(n)) for t, n in zip(tensors, needs, strict=True)]
         F.conv2d(*leaves).square().sum().backward()
         return [t.grad for t in leaves]
 
@@ -186,5 +186,4 @@ def test_errors_name_the_values(function):
         function("cpu")
     with pytest.raises(RuntimeError) as on_device:
         function("xpu_lite")
-    cpu, device = (str(e.value).splitlines()[0] for e in (on_cpu, on_device))
-    assert device == cpu or ("xpu_lite" in device and "type" in device)
+    assert str(on_device.value).splitlines()[0] == str(on_cpu.value).splitlines()[0]

@@ -81,4 +81,4 @@ def test_no_fallback_in_a_training_step():
 def test_errors_name_shapes():
     gates = torch.ones(2, 12, device="xpu_lite")
     with pytest.raises(RuntimeError, match=r"_thnn_fused_lstm_cell.*\[2, 20\].*\[2, 12\]"):
-        torch._thnn_fused_lstm_cell(gates, gates, torch.ones(2, 5, device="xpu_lite"))
+        torch.ops.aten._thnn_fused_lstm_cell(gates, gates, torch.ones(2, 5, device="xpu_lite"))

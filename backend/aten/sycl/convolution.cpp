@@ -27,6 +27,11 @@ MemoryFormat layout_of(const Tensor& input, const Tensor& weight) {
   return onednn_on_cpu ? MemoryFormat::ChannelsLast3d : MemoryFormat::Contiguous;
 }
 
+void check_types(const Tensor& input, const Tensor& other) {
+  TORCH_CHECK(input.scalar_type() == other.scalar_type(), "expected scalar type ",
+              input.scalar_type(), " but found ", other.scalar_type());
+}
+
 Tensor dense(const Tensor& t) { return t.is_non_overlapping_and_dense() ? t : t.contiguous(); }
 
 } // namespace
@@ -34,6 +39,8 @@ Tensor dense(const Tensor& t) { return t.is_non_overlapping_and_dense() ? t : t.
 Tensor convolution(const Tensor& input_, const Tensor& weight, const std::optional<Tensor>& bias,
                    at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                    bool transposed, at::IntArrayRef output_padding, int64_t groups) {
+  check_types(input_, weight);
+  if (bias.has_value() && bias->defined()) check_types(input_, *bias);
   const MemoryFormat layout = layout_of(input_, weight);
   const Tensor input = input_.contiguous(layout);
   const auto sizes =
@@ -62,6 +69,8 @@ std::tuple<Tensor, Tensor, Tensor> convolution_backward(
     const Tensor& grad_output_, const Tensor& input_, const Tensor& weight_,
     at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
     at::IntArrayRef, int64_t groups, std::array<bool, 3> mask) {
+  check_types(input_, weight_);
+  check_types(input_, grad_output_);
   const MemoryFormat layout = layout_of(input_, weight_);
   const Tensor input = input_.contiguous(layout);
   const Tensor weight = dense(weight_);

@@ -179,6 +179,17 @@ void multiply_in_float(const char* dispatch, const Product& p) {
   out.copy_(wide.out);
 }
 
+void check_types(const Product& p) {
+  const at::ScalarType a = p.a.scalar_type(), b = p.b.scalar_type();
+  if (p.out.dim() == 2) {
+    TORCH_CHECK(a == b, "expected m1 and m2 to have the same dtype, but got: ", p.a.dtype(),
+                " != ", p.b.dtype());
+  }
+  TORCH_CHECK(a == b, "expected scalar type ", a, " but found ", b);
+  TORCH_CHECK(a == p.out.scalar_type(), "[", p.op, "] expected a result of scalar type ", a,
+              " but found ", p.out.scalar_type());
+}
+
 } // namespace
 
 xpu::onednn::Library* onednn_library() {
@@ -191,12 +202,13 @@ xpu::onednn::Library* onednn_library() {
 
 void multiply(const char* dispatch, Product p) {
   const at::ScalarType type = p.out.scalar_type();
+  check_types(p);
   TORCH_CHECK_NOT_IMPLEMENTED(type != at::kBool, "\"", dispatch, "\" not implemented for '",
                               type, "'");
   if (p.out.numel() == 0) return;
   if (p.a.size(-1) == 0 || is_zero(p.alpha)) return scale_only(p);
   p.a = p.a.resolve_conj(), p.b = p.b.resolve_conj();
-  if (p.self.defined()) p.self = p.self.resolve_conj().expand(p.out.sizes());
+  if (p.self.defined()) p.self = p.self.to(type).resolve_conj().expand(p.out.sizes());
   const DType dtype = dtype_of(dispatch, type);
   // oneDNN's factors are float.
   auto exact = [](const at::Scalar& s) {
