@@ -32,8 +32,9 @@ def test_random_program(seed):
     size = rng.choice([4, 1000, 70000])
     on_cpu = [torch.randn(size) for _ in range(4)]
     on_device = [t.to(DEVICE) for t in on_cpu]
+    cores = [0] if torch.xpu_lite.supports("core_sets") else None
     streams = [torch.xpu_lite.default_stream(), torch.xpu_lite.Stream(),
-               torch.xpu_lite.Stream(cores=[0]), torch.xpu_lite.Stream(priority=-1),
+               torch.xpu_lite.Stream(cores=cores), torch.xpu_lite.Stream(priority=-1),
                torch.xpu_lite.Stream()]
     touched = [None] * 4  # the event after the last use of each tensor
     torch.xpu_lite.synchronize()

@@ -76,6 +76,10 @@ class SyclEngine final : public Engine {
   }
 
   void* allocate(int device, size_t bytes) override {
+    {
+      std::lock_guard<std::mutex> lock(unused_mutex_);
+      free_unused();
+    }
     if (host_readable_ && !budget_.fits(bytes)) return nullptr;
     void* p = or_null([&] {
       return sycl::aligned_alloc_device(kAlignment, bytes, devices_.memory[device], context_);
@@ -86,14 +90,21 @@ class SyclEngine final : public Engine {
     return reinterpret_cast<void*>(reinterpret_cast<uint64_t>(p) | tag_);
   }
 
+  // Work in flight may use the memory, and the caller may hold locks that this work
+  // needs: nothing waits here. What is in use goes when the queues have passed it.
   void free(int, void* ptr, size_t bytes) noexcept override {
-    try {
-      sycl::free(device_pointer(ptr), context_);
-    } catch (...) {
-      return; // a lost device: its memory is gone anyway
-    }
     if (host_readable_) budget_.gave(bytes);
     held_.fetch_sub(bytes, std::memory_order_relaxed);
+    try {
+      Unused unused{device_pointer(ptr), {}};
+      std::lock_guard<std::mutex> lock(unused_mutex_);
+      for (sycl::queue& queue : queues_)
+        if (!queue.ext_oneapi_empty()) unused.uses.push_back(queue.ext_oneapi_submit_barrier());
+      unused_.push_back(std::move(unused));
+      free_unused();
+    } catch (...) {
+      // A lost device: its memory is gone anyway.
+    }
   }
 
   void* allocate_host(size_t bytes) override {
@@ -153,8 +164,11 @@ class SyclEngine final : public Engine {
       throw ValueError(message("a stream of ", kind_, " cannot be given cores of its own; only "
                                "streams of the host engine can"));
     return with_errors([] { return std::string("making of a stream"); }, [&] {
-      return std::make_unique<SyclQueue>(context_, devices_.devices[device], device,
-                                         options.priority);
+      auto made = std::make_unique<SyclQueue>(context_, devices_.devices[device], device,
+                                              options.priority);
+      std::lock_guard<std::mutex> lock(unused_mutex_);
+      queues_.push_back(*static_cast<sycl::queue*>(made->native_handle()));
+      return made;
     });
   }
 
@@ -163,6 +177,26 @@ class SyclEngine final : public Engine {
 
  private:
   static constexpr size_t kAlignment = 512, kHostAlignment = 4096;
+
+  struct Unused { // memory that was given back, and what may still use it
+    void* data;
+    std::vector<sycl::event> uses;
+  };
+
+  void free_unused() noexcept {
+    std::erase_if(unused_, [&](Unused& unused) {
+      for (const sycl::event& event : unused.uses)
+        if (event.get_info<sycl::info::event::command_execution_status>() !=
+            sycl::info::event_command_status::complete)
+          return false;
+      try {
+        sycl::free(unused.data, context_);
+      } catch (...) {
+        // A lost device: its memory is gone anyway.
+      }
+      return true;
+    });
+  }
 
   // A driver that refuses a size throws; a device that is lost will say so in its
   // next work.
@@ -224,6 +258,9 @@ class SyclEngine final : public Engine {
   std::mutex clock_mutex_;
   std::vector<std::optional<int64_t>> clock_offsets_;
   std::atomic<size_t> held_{0};
+  std::mutex unused_mutex_; // of the two below
+  std::vector<sycl::queue> queues_; // of all streams, which live as long as the process
+  std::vector<Unused> unused_;
   HostBudget budget_;
 };
 

@@ -101,6 +101,29 @@ TEST_F(Xpu, TooMuchMemoryIsNullAndThenAnError) {
   release(after.context);
 }
 
+// Memory given back while queued work uses it stays until that work is done.
+TEST_F(Xpu, FreeingDoesNotDisturbWorkInFlight) {
+  Stream& stream = pool_stream(0, false);
+  constexpr size_t kBytes = 8 << 20;
+  std::vector<unsigned char> host(kBytes);
+  for (int i = 0; i < 10; ++i) {
+    void* raw = engine().allocate(0, kBytes);
+    std::atomic<bool> go{false};
+    stream.launch("wait", [&] {
+      while (!go) sleep_ms(1);
+    });
+    xpu::fill_async(stream, raw, static_cast<unsigned char>(i), kBytes);
+    xpu::copy_async(stream, host.data(), raw, kBytes);
+    engine().free(0, raw, kBytes); // does not wait
+    void* other = engine().allocate(0, kBytes);
+    EXPECT_NE(other, raw);
+    go = true;
+    stream.synchronize();
+    EXPECT_EQ(host, std::vector<unsigned char>(kBytes, static_cast<unsigned char>(i)));
+    engine().free(0, other, kBytes);
+  }
+}
+
 TEST_F(Xpu, HostTasksRunInOrderWithDeviceWork) {
   Stream& stream = pool_stream(0, false);
   auto* host = static_cast<unsigned char*>(engine().allocate_host(4096));
