@@ -140,9 +140,10 @@ inline complex<R> acosh(complex<R> z) {
 }
 template <class R>
 inline complex<R> atanh(complex<R> z) {
-  const R less = 1 - z.re, y2 = z.im * z.im;
-  return {sycl::log1p(4 * z.re / (less * less + y2)) / 4,
-          sycl::atan2(2 * z.im, less * (1 + z.re) - y2) / 2};
+  // Odd: on the positive side nothing cancels in the logarithm.
+  const R x = sycl::fabs(z.re), less = 1 - x, y2 = z.im * z.im;
+  return {sycl::copysign(sycl::log1p(4 * x / (less * less + y2)) / 4, z.re),
+          sycl::atan2(2 * z.im, less * (1 + x) - y2) / 2};
 }
 template <class R>
 inline complex<R> asinh(complex<R> z) {

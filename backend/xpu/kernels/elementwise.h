@@ -112,11 +112,27 @@ inline C decode(const EwValue& v) {
   else return *reinterpret_cast<const C*>(&v);
 }
 
+// What a kernel of 16-bit floats stores, while it computes in float.
+enum class Stored { kWhole, kF16, kBF16 };
+template <class T>
+inline constexpr Stored stored_as = std::is_same_v<T, f16>    ? Stored::kF16
+    : std::is_same_v<T, bf16> ? Stored::kBF16
+                              : Stored::kWhole;
+
 // The operator's scalars: p(i), or p.as<int64_t>(i) in another encoding.
 template <class C>
 struct Params {
   const EwValue* value;
+  Stored stored; // a constant of the kernel
   C operator()(int i) const { return decode<C>(value[i]); }
+  // Rounded as if it had been stored and read again.
+  C rounded(C v) const {
+    if constexpr (std::is_same_v<C, float>) {
+      if (stored == Stored::kF16) return float(f16(v));
+      if (stored == Stored::kBF16) return from_bf16(to_bf16(v));
+    }
+    return v;
+  }
   template <class U>
   U as(int i) const {
     return decode<U>(value[i]);
@@ -202,7 +218,7 @@ template <class Op, class T, class... In, size_t... K>
 inline void rows(const EwArgs& a, std::index_sequence<K...>) {
   using C = compute_t<T>;
   const auto it = item();
-  const Params<C> p{a.param};
+  const Params<C> p{a.param, stored_as<T>};
   uint32_t chunk = it.get_group_linear_id();
   if constexpr (sizeof(T) <= 2 && sizeof...(In) != 0) {
     // So little work to an element that the choices below would be most of it.

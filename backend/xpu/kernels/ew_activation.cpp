@@ -19,8 +19,10 @@ inline T held(T v) { // in [0, 6]; not a number stays
 }
 XK_OP1(HardSigmoid, return held(a + T(3)) / T(6))
 XK_OP1(HardSwish, return a * held(a + T(3)) / T(6))
-XK_OP1(HardShrink, return a >= -p(0) && a <= p(0) ? T(0) : a)
-XK_OP1(SoftShrink, return a > p(0) ? a - p(0) : a < -p(0) ? a + p(0) : a * T(0))
+// The bound is a number of the type.
+XK_OP1(HardShrink, const T l = p.rounded(p(0)); return a >= -l && a <= l ? T(0) : a)
+XK_OP1(SoftShrink, const T l = p.rounded(p(0));
+       return a > l ? a - l : a < -l ? a + l : a * T(0))
 XK_OP1(LeakyRelu, return a > T(0) ? a : a * p(0))
 XK_OP1(Silu, return a * xk::sigmoid(a))
 XK_OP1(Mish, return a * sycl::tanh(sycl::log1p(sycl::exp(a))))

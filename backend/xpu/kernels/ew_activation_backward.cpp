@@ -22,10 +22,11 @@ XK_OP2(GeluTanhBackward,
        const T slope = beta * (T(1) + T(3) * kappa * b * b);
        return a * (left + T(0.5) * b * (T(1) - t * t) * slope))
 XK_OP2(HardTanhBackward, return b <= p(0) || b >= p(1) ? T(0) : a)
-XK_OP2(HardSigmoidBackward, return b > T(-3) && b < T(3) ? a / T(6) : T(0))
+// With a float's sixth in all types, as on the CPU.
+XK_OP2(HardSigmoidBackward, return b > T(-3) && b < T(3) ? a * T(1.0f / 6.0f) : T(0))
 XK_OP2(HardSwishBackward,
        return b <= T(-3) ? T(0) : b < T(3) ? a * (b / T(3) + T(0.5)) : a)
-XK_OP2(ShrinkBackward, return b >= -p(0) && b <= p(0) ? T(0) : a)
+XK_OP2(ShrinkBackward, const T l = p.rounded(p(0)); return b >= -l && b <= l ? T(0) : a)
 // Input, gradient.
 XK_OP2(LeakyReluBackward, return a > T(0) ? b : b * p(0))
 struct SiluBackward {

@@ -7,7 +7,14 @@ XK_OP2(Add, return T(a + p(0) * b))
 XK_OP2(Mul, return T(a * b))
 XK_OP2(Div, return T(a / b))
 XK_OP2(DivFloor, return xk::div_floor(a, b))
-XK_OP2(DivTrunc, return xk::div_trunc(a, b))
+// The quotient is rounded to the type before it is cut off.
+struct DivTrunc {
+  template <class T>
+  static T run(const xk::Params<T>& p, T a, T b) {
+    if constexpr (xk::is_float<T>) return sycl::trunc(p.rounded(a / b));
+    else return xk::div_trunc(a, b);
+  }
+};
 XK_OP2(Remainder, return xk::remainder(a, b))
 XK_OP2(Fmod, return xk::fmod(a, b))
 

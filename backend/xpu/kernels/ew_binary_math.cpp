@@ -5,8 +5,21 @@
 
 XK_OP2(Atan2, return sycl::atan2(a, b))
 XK_OP2(Hypot, return sycl::hypot(a, b))
-XK_OP2(NextAfter, return sycl::nextafter(a, b))
-XK_OP2(Heaviside, return a == T(0) ? b : T(a < T(0) ? 0 : 1))
+struct NextAfter {
+  template <class T>
+  static T run(const xk::Params<T>& p, T a, T b) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (p.stored == xk::Stored::kBF16 && a != b && a == a && b == b) {
+        // The upper half of a float: its neighbours are a step of 2^16 away.
+        const uint32_t bits = sycl::bit_cast<uint32_t>(a), step = 0x10000u;
+        if (a == 0.0f) return sycl::bit_cast<float>(step | (b < 0.0f ? 0x80000000u : 0u));
+        return sycl::bit_cast<float>((a > 0.0f) == (b > a) ? bits + step : bits - step);
+      }
+    }
+    return sycl::nextafter(a, b);
+  }
+};
+XK_OP2(Heaviside, return a == T(0) ? b : T(a > T(0) ? 1 : 0))
 XK_OP2(Ldexp, return a * sycl::exp2(b))
 
 template <class T>
@@ -45,6 +58,7 @@ XK_OP2(LerpScalar, return between(a, b, p(0)))
 EW_FLOATS(atan2, Atan2, 2)
 EW_FLOATS(hypot, Hypot, 2)
 EW_TYPED(nextafter, NextAfter, 2, f32) EW_TYPED(nextafter, NextAfter, 2, f64)
+EW_TYPED(nextafter, NextAfter, 2, bf16)
 EW_FLOATS(heaviside, Heaviside, 2) EW_INTS(heaviside, Heaviside, 2) EW_BOOL(heaviside, Heaviside, 2)
 EW_FLOATS(ldexp, Ldexp, 2)
 EW_INTS(gcd, Gcd, 2)

@@ -105,7 +105,7 @@ inline T bessel_j1(T v) {
   const T r = x > T(5)
       ? bessel_far1(x, false)
       : polynomial(kJ1RP<T>, z) / polynomial(kJ1RQ<T>, z) * x *
-          (z - T(14.6819706421238932572)) * (z - T(49.2184562321694603670));
+          (z - T(14.6819706421238932572)) * (z - T(49.2184563216946036703));
   return v < T(0) ? -r : r;
 }
 template <class T>
