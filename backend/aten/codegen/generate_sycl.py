@@ -9,6 +9,7 @@ files in sycl/operators/ say, one file per family, where the impl comes from:
       - op: mm.out               # at::meta's; declared in `header`
         name: mm                 # with XPU_SYCL_STRUCTURED
         header: matmul.h
+    moves: [cat.out]             # of those above: moves data of any dtype
 
 For each, torchgen (installed with torch) writes the functional, in-place and out
 variants as it does for torch's devices. It knows no name for devices outside of
@@ -23,6 +24,8 @@ import re
 
 import torchgen
 import yaml
+from torchgen.api.translate import translate
+from torchgen.api.types import DispatcherSignature, NativeSignature
 from torchgen.context import native_function_manager
 from torchgen.dest import RegisterDispatchKey
 from torchgen.gen import get_grouped_native_functions, parse_native_yaml
@@ -75,6 +78,29 @@ def backend_index(entries, groups, cpu):
 def check(name, groups, path):
     if name not in groups:
         raise SystemExit(f"{path}: {name} is not the out variant of a structured operator")
+
+
+def tensors_of(function):
+    """Names of the arguments that are tensors, or hold some."""
+    arguments = function.func.arguments
+    return [a.name for a in (*arguments.flat_positional, *arguments.out)
+            if "Tensor" in str(a.type)]
+
+
+def leave_rare_to_cpu(text, function):
+    """Dtypes that no kernel of ours has go to the CPU's, which also words the refusals."""
+    signature = NativeSignature(function.func, prefix="wrapper_XPU_", symint=False)
+    dispatcher = DispatcherSignature.from_schema(function.func)
+    arguments = ", ".join(
+        e.expr for e in translate(signature.arguments(), dispatcher.arguments()))
+    struct = function.func.name.unambiguous_name()
+    rare = " || ".join(f"is_rare({name})" for name in tensors_of(function))
+    head = re.compile(rf"(^[^\n]*\b{signature.name()}\([^\n]*\) \{{\n)", re.MULTILINE)
+    text, count = head.subn(
+        lambda m: m[1] + f"  if (C10_UNLIKELY({rare})) {{\n    return at::_ops::{struct}::"
+        f"redispatch(kRareKey, {arguments});\n  }}\n", text)
+    assert count == 1, f"{signature.name()}: {count} definitions"
+    return text
 
 
 def ours(text):
@@ -145,9 +171,18 @@ def main():
         for name, _ in entries:
             with native_function_manager(groups[name].out):
                 parts.extend(generator(groups[name]))
+    definitions = "\n".join(texts[Target.ANONYMOUS_DEFINITION])
+    moves = set(listed.get("moves") or [])
+    for name, _ in entries:
+        for function in groups[name].functions():
+            if name in moves:
+                continue
+            with native_function_manager(function):
+                definitions = leave_rare_to_cpu(definitions, function)
+            includes.append(f"#include <ATen/ops/{function.root_name}_ops.h>")
     args.output.write_text(TEMPLATE.format(
         includes="\n".join(dict.fromkeys(includes)),
-        definitions=ours("\n".join(texts[Target.ANONYMOUS_DEFINITION])),
+        definitions=ours(definitions),
         registrations=ours("".join(texts[Target.REGISTRATION])),
     ))
 

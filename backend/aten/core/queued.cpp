@@ -19,6 +19,7 @@
 #include "backend/aten/core/errors.h"
 #include "backend/aten/core/fallback.h"
 #include "backend/aten/core/infer.h"
+#include "backend/aten/core/install.h"
 #include "backend/aten/core/route2.h"
 #include "backend/aten/core/routes.h"
 
@@ -141,7 +142,21 @@ void run_queued_call(QueuedCall& call, Stream& stream) {
   call.arguments.clear();
 }
 
-void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
+// Route 3 in stream order: what falls back waits for its own stream.
+void run_fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
+  count_fallback(op);
+  note_route(3, op.schema().name().c_str());
+  Stream& stream = current_stream(device_of_arguments(op, *stack));
+  if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
+  run_boxed_on_cpu(op, stack);
+}
+
+void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+                torch::jit::Stack* stack) {
+  if (sycl_operators()) {
+    run_fallback(op, keys, stack);
+    return;
+  }
   const auto& schema = op.schema();
   const size_t count = schema.arguments().size();
   const int device = device_of_arguments(op, *stack);
@@ -211,15 +226,6 @@ void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::
   });
   torch::jit::drop(*stack, count);
   for (c10::IValue& value : results) torch::jit::push(*stack, std::move(value));
-}
-
-// Route 3 in stream order: what falls back waits for its own stream.
-void run_fallback(const c10::OperatorHandle& op, c10::DispatchKeySet, torch::jit::Stack* stack) {
-  count_fallback(op);
-  note_route(3, op.schema().name().c_str());
-  Stream& stream = current_stream(device_of_arguments(op, *stack));
-  if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
-  run_boxed_on_cpu(op, stack);
 }
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <tuple>
 
+#include <ATen/core/IListRef.h>
+#include <ATen/core/List.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/op_registration/adaption.h>
 #include <c10/core/DeviceGuard.h>
@@ -15,6 +17,28 @@
 #include <torch/library.h>
 
 namespace xpu_lite::aten::sycl {
+
+// A dtype that torch's CPU kernels serve now and then, and ours never compute with.
+inline bool is_rare(at::ScalarType type) {
+  switch (type) {
+    case at::kUInt16:
+    case at::kUInt32:
+    case at::kUInt64:
+    case at::kComplexHalf: return true;
+    default: return c10::isFloat8Type(type);
+  }
+}
+inline bool is_rare(const at::Tensor& t) { return t.defined() && is_rare(t.scalar_type()); }
+inline bool is_rare(const std::optional<at::Tensor>& t) { return t && is_rare(*t); }
+inline bool is_rare(const at::ITensorListRef& list) {
+  for (const at::Tensor& t : list) {
+    if (is_rare(t)) return true;
+  }
+  return false;
+}
+inline bool is_rare(const c10::List<std::optional<at::Tensor>>&) { return false; } // indices
+// The key whose boxed fallback serves them (core/queued.cpp).
+constexpr c10::DispatchKeySet kRareKey(c10::DispatchKey::PrivateUse3);
 
 // A new output; contiguous, or in the memory format of `options`, if `strides` is empty.
 at::Tensor create_out(at::IntArrayRef sizes, at::IntArrayRef strides,
