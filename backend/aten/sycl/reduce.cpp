@@ -23,7 +23,7 @@ size_t partial_bytes(const std::string& kernel, xpu::DType type) {
                                                      : 8;
   if (kernel == "any") return 4;
   if (kernel == "count") return 8;
-  if (kernel == "norm") return wide ? 8 : 4;
+  if (kernel.rfind("norm", 0) == 0) return wide ? 8 : 4;
   if (kernel == "extreme_index") return 16;
   if (kernel == "variance") return 3 * number;
   return number;
@@ -48,6 +48,30 @@ void submit(const char* op, const Tensor& any, xpu::Reduction& r) {
 
 void* address(const Tensor& t) { return t.defined() ? out(t) : nullptr; }
 
+// More separate dimensions than a kernel takes: in a copy that has the kept ones
+// before the reduced ones they merge into one each.
+void reduce_regrouped(const char* op, at::TensorIteratorBase& iter, xpu::Reduction& r) {
+  const Tensor& self = iter.input(0);
+  std::vector<int64_t> order, reduced;
+  int64_t kept = 1;
+  for (int64_t d = 0; d < self.dim(); ++d) {
+    const bool is_reduced = iter.output(0).size(d) != self.size(d);
+    (is_reduced ? reduced : order).push_back(d);
+    if (!is_reduced) kept *= self.size(d);
+  }
+  order.insert(order.end(), reduced.begin(), reduced.end());
+  const Tensor dense = self.permute(order).contiguous();
+  std::vector<Tensor> results;
+  for (int i = 0; i < iter.noutputs(); ++i) {
+    results.push_back(at::empty(iter.output(i).sizes(), iter.output(i).options()));
+  }
+  const int64_t many = self.numel() / kept;
+  r.dims = {{many, 1, 0, 0, true}, {kept, many, 1, 1, false}};
+  r.in = in(dense), r.out = out(results[0]), r.out2 = r.out2 ? out(results[1]) : nullptr;
+  submit(op, self, r);
+  for (int i = 0; i < iter.noutputs(); ++i) iter.output(i).copy_(results[i]);
+}
+
 } // namespace
 
 void reduce(const char* op, at::TensorIteratorBase& iter, const ReduceOptions& options) {
@@ -69,22 +93,14 @@ void reduce(const char* op, at::TensorIteratorBase& iter, const ReduceOptions& o
                        iter.is_dim_reduced(d)};
     r.dims.push_back(dim);
   }
-  if (!xpu::can_reduce(r)) {
-    // More separate dimensions than a kernel takes: of a dense copy they merge.
-    const Tensor in = iter.input(0).contiguous();
-    r.in = sycl::in(in);
-    TORCH_INTERNAL_ASSERT(in.data_ptr() != iter.data_ptr(input));
-    auto copy = at::TensorIteratorConfig()
-                    .set_check_mem_overlap(false)
-                    .add_output(iter.output(0))
-                    .add_const_input(in)
-                    .resize_outputs(false)
-                    .is_reduction(true)
-                    .check_all_same_dtype(false)
-                    .build();
-    TORCH_CHECK(input == 1, op, ": too many dimensions that do not merge: ", iter.ndim());
-    return reduce(op, copy, options);
+  if (iter.numel() == 0) { // the iterator no longer says which dimensions are reduced
+    r.dims = {{0, 1, 0, 0, true}};
+    for (int64_t d = 0; d < result.dim(); ++d) {
+      r.dims.push_back({result.size(d), 0, result.stride(d),
+                        input > 1 ? iter.output(1).stride(d) : 0, false});
+    }
   }
+  if (!xpu::can_reduce(r)) return reduce_regrouped(op, iter, r);
   submit(op, result, r);
 }
 
@@ -127,6 +143,8 @@ void reduce_dim_with_index(const char* op, const Tensor& self_, int64_t dim, boo
   xpu::Reduction r = make(self_);
   Tensor dense = self_;
   if (!xpu::can_reduce(r)) r = make(dense = self_.contiguous());
+  TORCH_CHECK(xpu::can_reduce(r), op, ": results of sizes ", value.defined() ? value.sizes()
+              : index.sizes(), " have too many dimensions that do not merge");
   submit(op, dense, r);
 }
 
@@ -150,12 +168,14 @@ void norm(TensorIterator& iter, const c10::Scalar& order) {
   const double p = order.to<double>();
   const double inf = std::numeric_limits<double>::infinity();
   const int32_t kind = p == 0 ? 0 : p == 1 ? 1 : p == 2 ? 2 : p == inf ? 4 : p == -inf ? 5 : 3;
-  reduce("linalg_vector_norm", iter, {"norm", kind, p});
+  reduce("linalg_vector_norm", iter,
+         {kind == 2 ? "norm2" : kind == 3 ? "norm_pow" : "norm", kind, p});
 }
 
 void power_sum(TensorIterator& iter, const c10::Scalar& order) {
   const double p = order.to<double>();
-  reduce("linalg_powsum", iter, {"norm", p == 0 ? 0 : p == 1 ? 1 : 6, p});
+  const int32_t kind = p == 0 ? 0 : p == 1 ? 1 : 6;
+  reduce("linalg_powsum", iter, {kind == 6 ? "norm_pow" : "norm", kind, p});
 }
 
 void variance(TensorIterator& iter, double correction, bool take_sqrt) {

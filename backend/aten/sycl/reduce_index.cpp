@@ -27,10 +27,10 @@ void arg(const char* op, at::TensorIterator& iter, bool least) {
 void argmin(at::TensorIterator& iter) { arg("argmin", iter, true); }
 void argmax(at::TensorIterator& iter) { arg("argmax", iter, false); }
 
-void min_dim(const Tensor& self, const Tensor& value, const Tensor& index, int64_t dim, bool) {
+void min_dim(const Tensor& value, const Tensor& index, const Tensor& self, int64_t dim, bool) {
   reduce_dim_with_index("min", self, dim, true, value, index);
 }
-void max_dim(const Tensor& self, const Tensor& value, const Tensor& index, int64_t dim, bool) {
+void max_dim(const Tensor& value, const Tensor& index, const Tensor& self, int64_t dim, bool) {
   reduce_dim_with_index("max", self, dim, false, value, index);
 }
 
