@@ -12,6 +12,7 @@ pytestmark = pytest.mark.skipif(
     reason="XPU_LITE_DEVICES names no SYCL device",
 )
 
+f32, f64 = torch.float32, torch.float64
 TOLERANCE = {torch.bfloat16: 4e-2, torch.float16: 5e-3, torch.float32: 1e-4, torch.float64: 1e-10}
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -52,7 +53,7 @@ FORMATS = {
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", [f32, torch.bfloat16, torch.float16, f64], ids=str)
 @pytest.mark.parametrize("format", FORMATS[2], ids=str)
 @pytest.mark.parametrize(
     "channels,out,kernel,options",
@@ -133,10 +134,12 @@ def test_layouts_of_operands():
 
 @pytest.mark.parametrize("needs", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1)], ids=str)
 def test_some_gradients(needs):
-    tensors = [make((2, 4, 6, 6), torch.float32), make((5, 4, 3, 3), torch.float32, 1), make((5,), torch.float32, 2)]
+    tensors = [make((2, 4, 6, 6), f32), make((5, 4, 3, 3), f32, 1), make((5,), f32, 2)]
 
     def gradients(device):
-        leaves = [t.detach().clone().to(device).requires_grad_(bool(n)) for t, n in zip(tensors, needs, strict=True)]
+        leaves = [t.detach().clone().to(device) for t in tensors]
+        for leaf, needed in zip(leaves, needs, strict=True):
+            leaf.requires_grad_(bool(needed))
         F.conv2d(*leaves).square().sum().backward()
         return [t.grad for t in leaves]
 
@@ -147,7 +150,7 @@ def test_some_gradients(needs):
 
 
 def test_empty_batch_and_double_backward():
-    check(lambda x, w: F.conv2d(x, w), make((0, 4, 6, 6), torch.float32), make((5, 4, 3, 3), torch.float32, 1))
+    check(lambda x, w: F.conv2d(x, w), make((0, 4, 6, 6), f32), make((5, 4, 3, 3), f32, 1))
     x = make((1, 2, 4, 4), torch.float64).to("xpu_lite").requires_grad_()
     w = make((2, 2, 3, 3), torch.float64, 1).to("xpu_lite").requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x, w: F.conv2d(x, w, padding=1), (x, w))
@@ -155,7 +158,8 @@ def test_empty_batch_and_double_backward():
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.complex64], ids=str)
 def test_other_types(dtype):
-    x, w = (make((2, 4, 6, 6), torch.float32) * 4).to(dtype), (make((5, 4, 3, 3), torch.float32, 1) * 4).to(dtype)
+    x = (make((2, 4, 6, 6), f32) * 4).to(dtype)
+    w = (make((5, 4, 3, 3), f32, 1) * 4).to(dtype)
     expected, actual = F.conv2d(x, w), F.conv2d(x.to("xpu_lite"), w.to("xpu_lite"))
     torch.testing.assert_close(actual.cpu(), expected, rtol=1e-4, atol=1e-3)
 
@@ -171,17 +175,23 @@ def test_changed_weights_are_seen():
         torch.testing.assert_close(F.conv2d(x, w), before)
 
 
+def ones(device, *size):
+    return torch.ones(size, device=device)
+
+
 @pytest.mark.parametrize(
     "function",
     [
-        lambda d: F.conv2d(torch.ones(1, 3, 5, 5, device=d), torch.ones(4, 2, 3, 3, device=d)),
-        lambda d: F.conv2d(torch.ones(1, 2, 2, 2, device=d), torch.ones(4, 2, 3, 3, device=d)),
-        lambda d: F.conv2d(torch.ones(1, 2, 5, 5, device=d), torch.ones(4, 2, 3, 3, device=d), torch.ones(5, device=d)),
-        lambda d: F.conv2d(torch.ones(1, 2, 5, 5, device=d), torch.ones(4, 2, 3, 3, device=d), stride=0),
-        lambda d: F.conv2d(torch.ones(1, 2, 5, 5, device=d), torch.ones(4, 2, 3, 3, device=d, dtype=torch.float64)),
+        lambda d: F.conv2d(ones(d, 1, 3, 5, 5), ones(d, 4, 2, 3, 3)),
+        lambda d: F.conv2d(ones(d, 1, 2, 2, 2), ones(d, 4, 2, 3, 3)),
+        lambda d: F.conv2d(ones(d, 1, 2, 5, 5), ones(d, 4, 2, 3, 3), ones(d, 5)),
+        lambda d: F.conv2d(ones(d, 1, 2, 5, 5), ones(d, 4, 2, 3, 3), stride=0),
+        lambda d: F.conv2d(ones(d, 1, 2, 5, 5), ones(d, 4, 2, 3, 3).double()),
+        lambda d: F.conv2d(ones(d, 1, 2, 5, 5).half(), ones(d, 4, 2, 3, 3)),
+        lambda d: F.conv_transpose2d(ones(d, 1, 2, 5, 5), ones(d, 2, 4, 3, 3).double()),
     ],
 )
-def test_errors_name_the_values(function):
+def test_errors_are_the_cpus(function):
     with pytest.raises(RuntimeError) as on_cpu:
         function("cpu")
     with pytest.raises(RuntimeError) as on_device:

@@ -11,16 +11,20 @@ pytestmark = pytest.mark.skipif(
     reason="XPU_LITE_DEVICES names no SYCL device",
 )
 
+f32, f64 = torch.float32, torch.float64
 FLOATS = [torch.float32, torch.bfloat16, torch.float16, torch.float64]
 OTHERS = [torch.int64, torch.int32, torch.int8, torch.uint8, torch.complex64, torch.complex128]
-TOLERANCE = {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5, torch.complex64: 2e-5}
+TOLERANCE = {
+    torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5, torch.complex64: 2e-5,
+}
 
 
 def make(shape, dtype, seed=0):
     generator = torch.Generator().manual_seed(seed)
     if dtype.is_floating_point or dtype.is_complex:
         return torch.randn(shape, generator=generator).to(dtype)
-    return torch.randint(0 if dtype == torch.uint8 else -3, 4, shape, generator=generator).to(dtype)
+    low = 0 if dtype == torch.uint8 else -3
+    return torch.randint(low, 4, shape, generator=generator).to(dtype)
 
 
 def check(function, *tensors):
@@ -45,7 +49,7 @@ def test_mm(dtype, m, k, n):
     check(torch.mm, make((m, k), dtype), make((k, n), dtype, 1))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_layouts_of_operands(dtype):
     a, b = make((12, 20), dtype), make((20, 24), dtype, 1)
     check(lambda a, b: a.t().contiguous().t() @ b, a, b)
@@ -60,7 +64,10 @@ def test_layouts_of_operands(dtype):
 def test_bmm(dtype):
     a, b = make((3, 5, 7), dtype), make((3, 7, 4), dtype, 1)
     check(torch.bmm, a, b)
-    check(lambda a, b: torch.bmm(a.transpose(1, 2), b.transpose(1, 2)), make((3, 5, 4), dtype), make((3, 7, 5), dtype))
+    check(
+        lambda a, b: torch.bmm(a.transpose(1, 2), b.transpose(1, 2)),
+        make((3, 5, 4), dtype), make((3, 7, 5), dtype),
+    )
     check(lambda a, b: torch.bmm(a.transpose(0, 1), b), make((5, 3, 7), dtype), b)
     check(lambda a, b: torch.bmm(a[:1].expand(3, 5, 7), b), a, b)
     check(lambda a, b: torch.matmul(a[None], b[:, None]), a, b)
@@ -82,14 +89,14 @@ def test_in_place_and_out(dtype):
     check(lambda s, a, b: s.clone().addmm_(a, b, beta=0.5, alpha=2), s, a, b)
     check(lambda s, a, b: s.t().contiguous().t().addmm_(a, b), s, a, b)
     check(lambda s, a, b: torch.mm(a, b, out=torch.empty_like(s)), s, a, b)
-    check(lambda s, a, b: torch.mm(a, b, out=torch.zeros(8, 6, dtype=s.dtype, device=s.device)[::2]), s, a, b)
-    check(lambda s, a, b: torch.mm(a, b, out=torch.zeros(4, 12, dtype=s.dtype, device=s.device)[:, ::2]), s, a, b)
+    check(lambda s, a, b: torch.mm(a, b, out=s.new_zeros(8, 6)[::2]), s, a, b)
+    check(lambda s, a, b: torch.mm(a, b, out=s.new_zeros(4, 12)[:, ::2]), s, a, b)
     check(lambda s, a, b: torch.addmm(s, a, b, out=s), s.clone(), a, b)
     square = make((5, 5), dtype)
     check(lambda q: q.clone().addmm_(q, q), square)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int64], ids=str)
+@pytest.mark.parametrize("dtype", [f32, torch.bfloat16, f64, torch.int64], ids=str)
 def test_baddbmm_addmv_addbmm(dtype):
     s, a, b = make((3, 4, 6), dtype), make((3, 4, 5), dtype, 1), make((3, 5, 6), dtype, 2)
     for shape in [(3, 4, 6), (6,), (4, 1), (3, 1, 6), (1, 4, 6)]:
@@ -102,7 +109,7 @@ def test_baddbmm_addmv_addbmm(dtype):
     check(lambda m, v: torch.mv(m, v[::2]), make((5, 7), dtype), make((14,), dtype, 1))
     for beta in (0, 1, 2):
         check(
-            lambda s, m, v: torch.addmv(s, m, v, beta=beta, alpha=2),
+            lambda s, m, v, beta=beta: torch.addmv(s, m, v, beta=beta, alpha=2),
             make((5,), dtype), make((5, 7), dtype, 1), make((7,), dtype, 2),
         )
     check(torch.addr, make((4, 6), dtype), make((4,), dtype, 1), make((6,), dtype, 2))
@@ -117,7 +124,8 @@ def test_conjugates(dtype):
     check(lambda v, w: torch.vdot(v, w), make((9,), dtype), make((9,), dtype, 1))
     check(lambda v, w: torch.dot(v.conj(), w), make((9,), dtype), make((9,), dtype, 1))
     check(
-        lambda s, a, b: torch.addmm(s, a, b, beta=2 - 1j, alpha=1 + 3j), make((4, 6), dtype, 2), a, b
+        lambda s, a, b: torch.addmm(s, a, b, beta=2 - 1j, alpha=1 + 3j),
+        make((4, 6), dtype, 2), a, b,
     )
 
 
@@ -129,8 +137,11 @@ def test_beta_zero_does_not_read(dtype):
     check(lambda s, a, b: s.clone().addmm_(a, b, beta=0), nan, a, b)
     check(lambda s, a, b: torch.mm(a, b, out=s), nan.clone(), a, b)
     # k of zero: only the bias, or zeros
-    check(lambda s: torch.addmm(s, s.new_empty(4, 0), s.new_empty(0, 6), beta=2), make((4, 6), dtype))
-    check(lambda s: torch.addmm(s, s.new_empty(4, 0), s.new_empty(0, 6), beta=0), nan)
+    for start, beta in ((make((4, 6), dtype), 2), (nan, 0)):
+        check(
+            lambda s, beta=beta: torch.addmm(s, s.new_empty(4, 0), s.new_empty(0, 6), beta=beta),
+            start,
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64], ids=str)
@@ -163,7 +174,9 @@ def test_linear(dtype, shape, bias):
 def test_addmm_activation(dtype, gelu):
     for beta, alpha in [(1, 1), (0.5, 2)]:
         check(
-            lambda s, a, b: torch._addmm_activation(s, a, b, beta=beta, alpha=alpha, use_gelu=gelu),
+            lambda s, a, b, beta=beta, alpha=alpha: torch._addmm_activation(
+                s, a, b, beta=beta, alpha=alpha, use_gelu=gelu
+            ),
             make((6,), dtype), make((4, 5), dtype, 1), make((5, 6), dtype, 2),
         )
 
@@ -175,23 +188,36 @@ def test_infinities():
 
 
 def test_einsum_and_matmul():
-    check(lambda a, b: torch.einsum("bhqd,bhkd->bhqk", a, b), make((2, 3, 4, 5), torch.float32), make((2, 3, 6, 5), torch.float32))
-    check(lambda a, b: torch.einsum("ij,j->i", a, b), make((4, 5), torch.float32), make((5,), torch.float32))
-    check(lambda a, b: a.transpose(1, 2) @ b.permute(0, 2, 3, 1), make((2, 4, 3, 5), torch.float32), make((2, 6, 3, 5), torch.float32))
+    check(
+        lambda a, b: torch.einsum("bhqd,bhkd->bhqk", a, b),
+        make((2, 3, 4, 5), f32), make((2, 3, 6, 5), f32),
+    )
+    check(lambda a, b: torch.einsum("ij,j->i", a, b), make((4, 5), f32), make((5,), f32))
+    check(
+        lambda a, b: a.transpose(1, 2) @ b.permute(0, 2, 3, 1),
+        make((2, 4, 3, 5), f32), make((2, 6, 3, 5), f32),
+    )
+
+
+def ones(device, *size, dtype=torch.float32):
+    return torch.ones(size, device=device, dtype=dtype)
 
 
 @pytest.mark.parametrize(
     "function",
     [
-        lambda d: torch.mm(torch.ones(2, 3, device=d), torch.ones(4, 5, device=d)),
-        lambda d: torch.mm(torch.ones(2, 3, device=d), torch.ones(3, device=d)),
-        lambda d: torch.mm(torch.ones(2, 3, device=d), torch.ones(3, 2, device=d).long()),
-        lambda d: torch.bmm(torch.ones(2, 3, 4, device=d), torch.ones(3, 4, 5, device=d)),
-        lambda d: torch.bmm(torch.ones(1, 3, 4, device=d), torch.ones(1, 4, 5, device=d).double()),
-        lambda d: torch.addmm(torch.ones(7, device=d), torch.ones(2, 3, device=d), torch.ones(3, 4, device=d)),
-        lambda d: torch.addmv(torch.ones(2, device=d), torch.ones(2, 3, device=d), torch.ones(4, device=d)),
-        lambda d: torch.dot(torch.ones(2, device=d), torch.ones(3, device=d)),
-        lambda d: torch.mm(torch.ones(2, 3, device=d, dtype=torch.bool), torch.ones(3, 2, device=d, dtype=torch.bool)),
+        lambda d: torch.mm(ones(d, 2, 3), ones(d, 4, 5)),
+        lambda d: torch.mm(ones(d, 2, 3), ones(d, 3)),
+        lambda d: torch.mm(ones(d, 2, 3), ones(d, 3, 2).long()),
+        lambda d: torch.bmm(ones(d, 2, 3, 4), ones(d, 3, 4, 5)),
+        lambda d: torch.bmm(ones(d, 1, 3, 4), ones(d, 1, 4, 5).double()),
+        lambda d: torch.addmm(ones(d, 7), ones(d, 2, 3), ones(d, 3, 4)),
+        lambda d: torch.addmm(ones(d, 4).long(), ones(d, 2, 3), ones(d, 3, 4)),
+        lambda d: torch.addmv(ones(d, 2), ones(d, 2, 3), ones(d, 4)),
+        lambda d: torch.mv(ones(d, 2, 3), ones(d, 3).double()),
+        lambda d: torch.dot(ones(d, 2), ones(d, 3)),
+        lambda d: torch.mm(ones(d, 2, 3, dtype=torch.bool), ones(d, 3, 2, dtype=torch.bool)),
+        lambda d: torch.nn.functional.linear(ones(d, 2, 3), ones(d, 4, 3).double()),
     ],
 )
 def test_errors_are_the_cpus(function):

@@ -24,14 +24,18 @@ def compare(module, dtype, *inputs):
     for device in ("cpu", "xpu_lite"):
         m = module.to(device=device, dtype=dtype)
         m.zero_grad()
-        given = [[t.to(device, dtype).detach().requires_grad_() for t in flat(x)] for x in inputs]
-        arguments = [x[0] if isinstance(i, torch.Tensor) else tuple(x) for i, x in zip(inputs, given, strict=True)]
+        given = [[t.detach().clone().to(device, dtype).requires_grad_() for t in flat(x)]
+                 for x in inputs]
+        arguments = [x[0] if isinstance(i, torch.Tensor) else tuple(x)
+                     for i, x in zip(inputs, given, strict=True)]
         out = flat(m(*arguments))
         sum((t.float() * (i + 1)).sum() for i, t in enumerate(out)).backward()
-        results.append([t.detach().cpu() for t in [*out, *[t.grad for t in flat(given)], *[p.grad for p in m.parameters()]]])
+        gradients = [t.grad for t in [*flat(given), *m.parameters()]]
+        results.append([t.detach().cpu() for t in [*out, *gradients]])
     for expected, actual in zip(*results, strict=True):
         assert actual.dtype == expected.dtype
-        torch.testing.assert_close(actual, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * 5)
+        tolerance = TOLERANCE[dtype]
+        torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance * 5)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
