@@ -5,16 +5,18 @@
 #   TORCH=spec      what pip installs as torch (default torch==2.13.0)
 #   DEVICE=name     the device of `make demo` (default xpu_lite)
 #   PYTEST_ARGS=... more arguments for pytest
+#   SYCL_TESTS=...  what `make test` runs on the SYCL engine as well
 #   GPU_CHECK_ARGS=... arguments for tools/gpu_check.py
 
 SHELL := /bin/bash
 VENV ?= $(CURDIR)/.venv
 DEVICE ?= xpu_lite
 PYTEST_ARGS ?=
+SYCL_TESTS ?= tests/test_sycl_*.py
 PY := $(VENV)/bin/python
 export VENV
 .DEFAULT_GOAL := help
-.PHONY: help env native demo test sanitize gpu-check wheel bench clean distclean need-python
+.PHONY: help env native demo test sycl sanitize gpu-check wheel bench clean distclean need-python
 
 help: ## what each target does
 	@echo "xpu-lite:"
@@ -52,7 +54,12 @@ test: native ## all tests: C++ without torch (ctest), then Python (pytest)
 	ctest --test-dir build/native --output-on-failure || status=1; \
 	[ $$status = 0 ] || echo "C++ TESTS FAILED (above); the Python tests follow"; \
 	$(PY) -m pytest $(PYTEST_ARGS) || status=1; \
+	echo "== the SYCL engine, on the OpenCL CPU device =="; \
+	XPU_LITE_DEVICES=opencl:cpu $(PY) -m pytest $(SYCL_TESTS) $(PYTEST_ARGS) || status=1; \
 	exit $$status
+
+sycl: native ## every Python test on the SYCL engine (OpenCL CPU device), not only its own
+	@. build/env.sh; XPU_LITE_DEVICES=opencl:cpu $(PY) -m pytest $(PYTEST_ARGS)
 
 sanitize: need-python ## the collectives' transports under ThreadSanitizer and AddressSanitizer
 	@python3 tools/sanitize.py
