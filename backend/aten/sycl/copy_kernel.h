@@ -1,0 +1,13 @@
+#pragma once
+
+// The copy of a device onto itself.
+
+#include <ATen/core/Tensor.h>
+
+namespace xpu_lite::aten::sycl {
+
+// Both tensors have the same sizes and are on one device; any dtypes and strides, with
+// their conjugate and negative bits.
+void copy_kernel(const at::Tensor& src, const at::Tensor& dst);
+
+} // namespace xpu_lite::aten::sycl
