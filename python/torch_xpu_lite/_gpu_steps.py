@@ -182,7 +182,7 @@ def kernels():
             (f"cumsum {name}", lambda s=size: same(lambda x: x.cumsum(1), s, tolerance=1e-3)),
             (f"layer_norm {name}", lambda s=size: same(
                 lambda x: functional.layer_norm(x, x.shape[1:]), s, tolerance=1e-3)),
-            (f"sort {name}", lambda s=size: same(lambda x: x.sort(1), s, tolerance=0)),
+            (f"sort {name}", lambda s=size: same(lambda x: x.sort(dim=1, stable=True), s, tolerance=0)),
         ]
     checks += [
         ("index_add", lambda: same(lambda x, y: x.index_add(0, index.to(x.device), y),
