@@ -129,7 +129,7 @@ std::tuple<Tensor, Tensor, Tensor> unique2(const Tensor& self, bool /*sorted*/,
                                     : none(self);
     return {at::empty({0}, self.options()), inverse, none(self)};
   }
-  const auto [values, order] = self.reshape({-1}).sort(/*stable=*/true, 0);
+  const auto [values, order] = self.reshape({-1}).sort(/*stable=*/std::optional<bool>(true), 0, false);
   const Runs runs = runs_of(values, return_inverse, return_counts);
   Tensor inverse = none(self);
   if (return_inverse) {

@@ -4,7 +4,6 @@
 #include <ATen/ops/_index_put_impl_native.h>
 #include <ATen/ops/flip_native.h>
 #include <ATen/ops/index_fill_native.h>
-#include <ATen/ops/mode_native.h>
 #include <ATen/ops/put_native.h>
 #include <ATen/ops/take_native.h>
 #include <torch/library.h>
@@ -29,7 +28,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("take", TORCH_FN(at::native::take));
   m.impl("take.out", TORCH_FN(at::native::take_out));
   m.impl("flip", TORCH_FN(at::native::flip));
-  m.impl("mode", TORCH_FN(at::native::mode));
+  m.impl("mode", TORCH_FN(mode));
 
   m.impl("index_select", TORCH_FN(index_select));
   m.impl("index_select.out", TORCH_FN(index_select_out));

@@ -7,7 +7,6 @@
 #include <ATen/native/ReduceOpsUtils.h>
 #include <ATen/native/Resize.h>
 #include <ATen/native/Sorting.h>
-#include <ATen/native/TensorCompare.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
@@ -125,11 +124,6 @@ void sort_kernel(const at::TensorBase& self, const at::TensorBase& values,
           Tensor(indices));
 }
 
-void mode_kernel(Tensor& values, Tensor& indices, const Tensor& self, int64_t dim,
-                 bool keepdim) {
-  picked("mode", self, dim, keepdim, xpu::SortPick::Mode, 0, values, indices);
-}
-
 Tensor median_of(const char* op, const Tensor& self, xpu::SortPick pick) {
   if (self.numel() == 0)
     return at::full({}, std::numeric_limits<double>::quiet_NaN(), self.options());
@@ -183,10 +177,18 @@ std::tuple<Tensor&, Tensor&> nanmedian_out(const Tensor& self, int64_t dim, bool
   return {values, indices};
 }
 
+std::tuple<Tensor, Tensor> mode(const Tensor& self, int64_t dim, bool keepdim) {
+  dim = at::maybe_wrap_dim(dim, self.dim());
+  if (self.numel() == 0) at::native::zero_numel_check_dims(self, dim, "mode()");
+  Tensor values = at::empty({0}, self.options());
+  Tensor indices = at::empty({0}, self.options().dtype(at::kLong));
+  picked("mode", self, dim, keepdim, xpu::SortPick::Mode, 0, values, indices);
+  return {values, indices};
+}
+
 } // namespace xpu_lite::aten::sycl
 
 namespace at::native {
 using namespace xpu_lite::aten::sycl;
 REGISTER_PRIVATEUSE1_DISPATCH(sort_stub, &sort_kernel)
-REGISTER_PRIVATEUSE1_DISPATCH(mode_stub, &mode_kernel)
 } // namespace at::native

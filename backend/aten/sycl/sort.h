@@ -15,6 +15,7 @@ struct structured_topk : at::meta::structured_topk {
 std::tuple<at::Tensor&, at::Tensor&> kthvalue_out(const at::Tensor& self, int64_t k, int64_t dim,
                                                   bool keepdim, at::Tensor& values,
                                                   at::Tensor& indices);
+std::tuple<at::Tensor, at::Tensor> mode(const at::Tensor& self, int64_t dim, bool keepdim);
 at::Tensor median(const at::Tensor& self);
 at::Tensor nanmedian(const at::Tensor& self);
 std::tuple<at::Tensor&, at::Tensor&> median_out(const at::Tensor& self, int64_t dim,
