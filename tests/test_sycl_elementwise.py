@@ -294,7 +294,7 @@ def test_gelu_tanh_prelu_and_losses():
         results = []
         for device in ("cpu", DEVICE):
             x = make((130, 6), torch.float32).to(device).requires_grad_()
-            w = weight.to(device).requires_grad_()
+            w = weight.clone().to(device).requires_grad_()
             value = case(x, target.t().to(device), w)
             value.sum().backward()
             results.append((value.detach(), x.grad) + ((w.grad,) if w.grad is not None else ()))

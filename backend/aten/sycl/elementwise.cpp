@@ -4,6 +4,7 @@
 
 #include "backend/aten/core/errors.h"
 #include "backend/aten/sycl/run.h"
+#include "backend/xpu/kernel_library.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -64,6 +65,9 @@ void pointwise(const char* op, at::TensorIteratorBase& iter, const char* kernel,
   xpu::Elementwise call;
   call.name = kernel;
   call.type = dtype_of(op, scalar_type);
+  const std::string name = std::string("ew_") + kernel + "_" + xpu::suffix(call.type);
+  TORCH_CHECK_NOT_IMPLEMENTED(xpu::find_kernel(name) != nullptr, '"', op,
+                              "\" not implemented for '", c10::toString(scalar_type), "'");
   call.dims = iter.ndim();
   TORCH_CHECK(iter.ndim() <= xpu::kMaxDims, op, ": at most ", xpu::kMaxDims, " dimensions, got ",
               iter.ndim());

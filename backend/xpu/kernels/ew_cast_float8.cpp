@@ -14,7 +14,8 @@ struct Float8 {
     const uint32_t all = sycl::bit_cast<uint32_t>(v), sign = all >> 31 << 7;
     const uint32_t magnitude = all & 0x7fffffffu;
     constexpr uint32_t kNan = 0x7f;
-    constexpr uint32_t kOver = kFinite ? kNan : ((1u << kExponent) - 1) << kMantissa;
+    // Too large: the largest number where there is no infinity.
+    constexpr uint32_t kOver = kFinite ? kNan - 1 : ((1u << kExponent) - 1) << kMantissa;
     uint32_t code;
     const float size = sycl::bit_cast<float>(magnitude);
     const float smallest = sycl::bit_cast<float>(uint32_t(127 + 1 - kBias) << 23);

@@ -26,7 +26,7 @@ inline T digamma(T x) {
   if (x < T(0)) {
     const T whole = sycl::trunc(x);
     if (x == whole) return quiet_nan<T>();
-    result = -kPi<T> / sycl::tanpi(x - whole);
+    result = -kPi<T> / sycl::tan(kPi<T> * (x - sycl::rint(x))); // a period away from the pole
     x = T(1) - x;
   }
   while (x < T(10)) {
