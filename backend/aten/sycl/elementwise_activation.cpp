@@ -3,6 +3,7 @@
 #include <ATen/native/Activation.h>
 
 #include "backend/aten/sycl/elementwise.h"
+#include "backend/aten/sycl/gelu.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -29,12 +30,6 @@ void softplus(TensorIteratorBase& i, const Scalar& beta, const Scalar& threshold
 }
 void softplus_backward(TensorIteratorBase& i, const Scalar& beta, const Scalar& threshold) {
   pointwise("softplus_backward", i, "softplus_backward", {beta, threshold});
-}
-void gelu(TensorIteratorBase& i, GeluType type) {
-  pointwise("gelu", i, type == GeluType::Tanh ? "gelu_tanh" : "gelu");
-}
-void gelu_backward(TensorIteratorBase& i, GeluType type) {
-  pointwise("gelu_backward", i, type == GeluType::Tanh ? "gelu_tanh_backward" : "gelu_backward");
 }
 void hardtanh_backward(TensorIterator& i, const Scalar& low, const Scalar& high) {
   pointwise("hardtanh_backward", i, "hardtanh_backward", {low, high}, {.type = i.dtype(0)});
@@ -76,6 +71,18 @@ void prelu_backward(TensorIterator& i) {
 }
 
 } // namespace
+
+void structured_gelu::impl(const at::Tensor&, c10::string_view approximate, const at::Tensor&) {
+  const bool tanh = at::native::get_gelutype_enum(approximate) == GeluType::Tanh;
+  pointwise("gelu", *this, tanh ? "gelu_tanh" : "gelu");
+}
+
+void structured_gelu_backward::impl(const at::Tensor&, const at::Tensor&,
+                                    c10::string_view approximate, const at::Tensor&) {
+  const bool tanh = at::native::get_gelutype_enum(approximate) == GeluType::Tanh;
+  pointwise("gelu_backward", *this, tanh ? "gelu_tanh_backward" : "gelu_backward");
+}
+
 } // namespace xpu_lite::aten::sycl
 
 namespace at::native {
@@ -85,8 +92,6 @@ REGISTER_PRIVATEUSE1_DISPATCH(elu_stub, &sycl::elu)
 REGISTER_PRIVATEUSE1_DISPATCH(elu_backward_stub, &sycl::elu_backward)
 REGISTER_PRIVATEUSE1_DISPATCH(softplus_stub, &sycl::softplus)
 REGISTER_PRIVATEUSE1_DISPATCH(softplus_backward_stub, &sycl::softplus_backward)
-REGISTER_PRIVATEUSE1_DISPATCH(GeluKernel, &sycl::gelu)
-REGISTER_PRIVATEUSE1_DISPATCH(GeluBackwardKernel, &sycl::gelu_backward)
 REGISTER_PRIVATEUSE1_DISPATCH(hardtanh_backward_stub, &sycl::hardtanh_backward)
 REGISTER_PRIVATEUSE1_DISPATCH(hardsigmoid_stub, &sycl::hardsigmoid)
 REGISTER_PRIVATEUSE1_DISPATCH(hardsigmoid_backward_stub, &sycl::hardsigmoid_backward)

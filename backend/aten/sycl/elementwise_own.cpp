@@ -11,16 +11,6 @@ namespace xpu_lite::aten::sycl {
 
 using at::Tensor;
 
-void structured_gelu::impl(const Tensor&, c10::string_view approximate, const Tensor&) {
-  pointwise("gelu", *this, approximate == "tanh" ? "gelu_tanh" : "gelu");
-}
-
-void structured_gelu_backward::impl(const Tensor&, const Tensor&, c10::string_view approximate,
-                                    const Tensor&) {
-  pointwise("gelu_backward", *this,
-            approximate == "tanh" ? "gelu_tanh_backward" : "gelu_backward");
-}
-
 Tensor& eye_m_out(int64_t n, int64_t m, Tensor& out) {
   TORCH_CHECK(n >= 0, "n must be greater or equal to 0, got ", n);
   TORCH_CHECK(m >= 0, "m must be greater or equal to 0, got ", m);

@@ -5,18 +5,8 @@
 #include <tuple>
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/gelu_backward_meta.h>
-#include <ATen/ops/gelu_meta.h>
 
 namespace xpu_lite::aten::sycl {
-
-struct structured_gelu : at::meta::structured_gelu {
-  void impl(const at::Tensor& self, c10::string_view approximate, const at::Tensor& out);
-};
-struct structured_gelu_backward : at::meta::structured_gelu_backward {
-  void impl(const at::Tensor& grad, const at::Tensor& self, c10::string_view approximate,
-            const at::Tensor& grad_input);
-};
 
 at::Tensor& eye_out(int64_t n, at::Tensor& out);
 at::Tensor& eye_m_out(int64_t n, int64_t m, at::Tensor& out);
