@@ -152,10 +152,14 @@ namespace {
 
 void sum(TensorIterator& iter) { reduce("sum", iter, {"sum"}); }
 void nansum(TensorIterator& iter) {
-  reduce("nansum", iter, {at::isFloatingType(iter.dtype(1)) ? "nansum" : "sum"});
+  TORCH_CHECK_NOT_IMPLEMENTED(at::isFloatingType(iter.dtype(1)),
+                              "\"nansum_cpu\" not implemented for '", iter.dtype(1), "'");
+  reduce("nansum", iter, {"nansum"});
 }
 void prod(TensorIterator& iter) { reduce("prod", iter, {"prod"}); }
 void mean(TensorIterator& iter) {
+  TORCH_CHECK(!at::isIntegralType(iter.dtype(0), /*includeBool=*/true),
+              "result type Float can't be cast to the desired output type ", iter.dtype(0));
   const double n = static_cast<double>(iter.numel()) / static_cast<double>(iter.num_output_elements());
   reduce("mean", iter, {"sum", 1, n});
 }

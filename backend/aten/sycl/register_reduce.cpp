@@ -1,6 +1,7 @@
 #include <ATen/ops/max_native.h>
 #include <ATen/ops/min_native.h>
 #include <ATen/ops/nansum_native.h>
+#include <ATen/ops/prod_native.h>
 #include <torch/library.h>
 
 #include "backend/aten/sycl/dot.h"
@@ -13,6 +14,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   // torch's own functions: they call the stubs of reduce.cpp and reduce_index.cpp
   m.impl("nansum", TORCH_FN(at::native::nansum));
   m.impl("nansum.out", TORCH_FN(at::native::nansum_out));
+  m.impl("prod", static_cast<Tensor (*)(const Tensor&, std::optional<at::ScalarType>)>(
+                     at::native::prod));
   m.impl("min", static_cast<Tensor (*)(const Tensor&)>(at::native::min));
   m.impl("max", static_cast<Tensor (*)(const Tensor&)>(at::native::max));
   m.impl("min.unary_out", TORCH_FN(at::native::min_unary_out));

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/WrapDimUtils.h>
 #include <ATen/native/ReduceOps.h>
+#include <ATen/native/Resize.h>
 #include <ATen/ops/amax.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -89,6 +90,8 @@ Tensor logcumsumexp(const Tensor& self, int64_t dim) {
 }
 
 Tensor& logcumsumexp_out(const Tensor& self, int64_t dim, Tensor& result) {
+  at::maybe_wrap_dim(dim, self.dim());
+  at::native::resize_output(result, self.sizes());
   if (self.is_complex()) {
     // Shifted by the largest real part, so that no exp() overflows.
     Tensor shift = at::amax(at::real(self), dim, /*keepdim=*/true);
