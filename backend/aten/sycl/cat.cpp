@@ -1,6 +1,6 @@
 #include "backend/aten/sycl/cat.h"
 
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/cat.h>
 
 #include "backend/aten/sycl/index_walk.h"
 
@@ -46,10 +46,7 @@ at::Tensor roll(const at::Tensor& self, at::IntArrayRef shifts, at::IntArrayRef 
   if (self.numel() == 0) return self.clone(at::MemoryFormat::Preserve);
   const int64_t dim = dims[0], size = self.size(dim);
   const int64_t shift = ((shifts[0] % size) + size) % size;
-  at::Tensor out = at::empty_like(self, at::MemoryFormat::Contiguous);
-  out.narrow(dim, shift, size - shift).copy_(self.narrow(dim, 0, size - shift));
-  if (shift) out.narrow(dim, 0, shift).copy_(self.narrow(dim, size - shift, shift));
-  return out;
+  return at::cat({self.narrow(dim, size - shift, shift), self.narrow(dim, 0, size - shift)}, dim);
 }
 
 } // namespace xpu_lite::aten::sycl

@@ -11,7 +11,7 @@ struct structured_cat : at::meta::structured_cat {
             const at::Tensor& out);
 };
 
-// Each shift is two strided copies per dimension.
+// Each shift joins the two parts of a dimension.
 at::Tensor roll(const at::Tensor& self, at::IntArrayRef shifts, at::IntArrayRef dims);
 
 } // namespace xpu_lite::aten::sycl

@@ -3,6 +3,7 @@
 #include <ATen/MemoryOverlap.h>
 #include <ATen/native/Resize.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_strided.h>
 #include <ATen/ops/zeros.h>
 
 #include "backend/aten/core/errors.h"
@@ -77,7 +78,8 @@ Tensor nonzero(const Tensor& self) {
   const Tensor dense = self.contiguous();
   const Tensor counts = counted(dense);
   // One coordinate after the other, as on the CPU.
-  Tensor to = at::empty({self.dim(), total_of(counts)}, self.options().dtype(at::kLong)).t();
+  const int64_t total = total_of(counts);
+  Tensor to = at::empty_strided({total, self.dim()}, {1, total}, self.options().dtype(at::kLong));
   write(dense, counts, to);
   return to;
 }

@@ -1,6 +1,7 @@
 // Padding, searching, counting, windows and embedding_bag that are no structured
 // operators.
 
+#include <ATen/ops/_embedding_bag_backward_native.h>
 #include <ATen/ops/native_channel_shuffle_native.h>
 #include <torch/library.h>
 
@@ -43,6 +44,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
 
   m.impl("_embedding_bag", TORCH_FN(embedding_bag));
   m.impl("_embedding_bag_forward_only", TORCH_FN(embedding_bag));
+  m.impl("_embedding_bag_backward", TORCH_FN(at::native::_embedding_bag_backward_symint));
   m.impl("_embedding_bag_dense_backward", TORCH_FN(embedding_bag_dense_backward));
   m.impl("_embedding_bag_per_sample_weights_backward", TORCH_FN(embedding_bag_weights_backward));
 
