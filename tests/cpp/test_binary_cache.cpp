@@ -30,9 +30,8 @@ std::vector<char> binary(size_t size, int seed = 1) {
 class BinaryCacheTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/xpu_lite_cacheXXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    base_ = name;
+    base_ = (fs::temp_directory_path() / "xpu_lite_cacheXXXXXX").string();
+    ASSERT_NE(mkdtemp(base_.data()), nullptr);
     folder_ = base_ + "/a/b";
   }
   void TearDown() override { fs::remove_all(base_); }
