@@ -51,7 +51,7 @@ demo: env ## trains on real images (also in two processes), embeds sentences, wr
 
 test: native ## all tests: C++ without torch (ctest), then Python (pytest)
 	@status=0; . build/env.sh; \
-	ctest --test-dir build/native --output-on-failure || status=1; \
+	ctest --test-dir build/package --output-on-failure || status=1; \
 	[ $$status = 0 ] || echo "C++ TESTS FAILED (above); the Python tests follow"; \
 	$(PY) -m pytest $(PYTEST_ARGS) || status=1; \
 	echo "== the SYCL engine, on the OpenCL CPU device =="; \

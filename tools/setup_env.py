@@ -284,17 +284,14 @@ def check_package():
 
 
 def build_native():
-    """The parts without torch, and their GoogleTest programs, in build/native."""
-    prefix = str(DEB / "usr")
+    """The GoogleTest programs of the parts without torch, beside the package's build."""
+    prefix = DEB / "usr"
     if not (glob.glob("/usr/lib/*/libgtest.a") or glob.glob("/usr/local/lib*/libgtest.*")
             or glob.glob(f"{prefix}/lib/*/libgtest.a")):
         fetch_debs(["libgtest-dev"], "GoogleTest is missing.")
-    generator = ["-G", "Ninja"] if shutil.which("ninja", path=environment()["PATH"]) else []
-    if (BUILD / "native" / "CMakeCache.txt").exists():
-        generator = []
-    run(["cmake", "-S", ".", "-B", "build/native", *generator, "-DXPU_LITE_TORCH=OFF",
-         "-DXPU_LITE_TESTS=ON", f"-DCMAKE_PREFIX_PATH={prefix}"], "native-configure")
-    run(["cmake", "--build", "build/native", "--parallel", str(jobs())], "native-build",
+    run(["cmake", "-S", ".", "-B", "build/package", "-DXPU_LITE_TESTS=ON",
+         f"-DGTest_ROOT={prefix}"], "native-configure")
+    run(["cmake", "--build", "build/package", "--parallel", str(jobs())], "native-build",
         watch=progress)
 
 
@@ -329,7 +326,7 @@ def main():
                [interpreter, sources], install_package, package_works)
     steps.step("check", "one tensor on the device", sources, check_package)
     if options.native:
-        steps.step("native", "build the parts without torch, and the C++ tests",
+        steps.step("native", "build the C++ tests",
                    digest(NATIVE + ["tests/cpp/**/*"]), build_native)
     if options.wheel:
         steps.step("wheel", "build the wheel", digest(NATIVE + ["pyproject.toml", "python/**/*"]),

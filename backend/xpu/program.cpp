@@ -93,19 +93,19 @@ sycl::kernel build(int device, const char* spirv, size_t size, uint64_t hash,
 }
 
 // The kernels of one device, by their index in the library.
-struct Table {
-  explicit Table(size_t count) : slots(count) {}
+struct ProgramTable {
+  explicit ProgramTable(size_t count) : slots(count) {}
   std::vector<std::atomic<const BuiltKernel*>> slots;
 };
 
-Table& table(int device) {
-  static std::array<std::atomic<Table*>, kMaxDevices> tables{};
+ProgramTable& table(int device) {
+  static std::array<std::atomic<ProgramTable*>, kMaxDevices> tables{};
   if (device < 0 || device >= kMaxDevices) throw Error(message("no device ", device));
-  Table* found = tables[device].load(std::memory_order_acquire);
+  ProgramTable* found = tables[device].load(std::memory_order_acquire);
   if (found) return *found;
   static std::mutex mutex;
   std::lock_guard lock(mutex);
-  if (!tables[device].load()) tables[device].store(new Table(kernel_count()));
+  if (!tables[device].load()) tables[device].store(new ProgramTable(kernel_count()));
   return *tables[device].load();
 }
 

@@ -19,7 +19,7 @@
 namespace xpu_lite::aten {
 namespace {
 
-constexpr c10::DispatchKeySet kKeys(c10::DispatchKey::PrivateUse1);
+constexpr c10::DispatchKeySet kDeviceKey(c10::DispatchKey::PrivateUse1);
 
 void check_options(const char* op, std::optional<at::Layout> layout,
                    std::optional<bool> pin_memory) {
@@ -61,7 +61,7 @@ at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> dtype,
   check_options("empty", layout, pin_memory);
   OnDevice guard(device);
   return filled_if_deterministic(at::detail::empty_generic(
-      size, device_allocator(), kKeys, at::dtype_or_default(dtype), format));
+      size, device_allocator(), kDeviceKey, at::dtype_or_default(dtype), format));
 }
 
 at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride,
@@ -70,7 +70,7 @@ at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride,
   check_options("empty_strided", layout, pin_memory);
   OnDevice guard(device);
   return filled_if_deterministic(at::detail::empty_strided_generic(
-      size, stride, device_allocator(), kKeys, at::dtype_or_default(dtype)));
+      size, stride, device_allocator(), kDeviceKey, at::dtype_or_default(dtype)));
 }
 
 at::Tensor efficient_zero_tensor(at::IntArrayRef size, std::optional<at::ScalarType> dtype,
@@ -82,7 +82,7 @@ at::Tensor efficient_zero_tensor(at::IntArrayRef size, std::optional<at::ScalarT
                                                    : static_cast<c10::DeviceIndex>(current_device());
   at::native::ZeroTensorAllocator nothing(c10::Device(kDevice, index));
   return at::Tensor(at::detail::empty_generic(
-      size, &nothing, kKeys | c10::DispatchKeySet(c10::DispatchKey::ZeroTensor),
+      size, &nothing, kDeviceKey | c10::DispatchKeySet(c10::DispatchKey::ZeroTensor),
       at::dtype_or_default(dtype), std::nullopt));
 }
 

@@ -25,7 +25,7 @@ using cpu::DType;
 using cpu::ElementwiseOp;
 using Impl = c10::TensorImpl;
 
-constexpr c10::DispatchKeySet kKeys(c10::DispatchKey::PrivateUse1);
+constexpr c10::DispatchKeySet kDenseKeys(c10::DispatchKey::PrivateUse1);
 // Longer sums are shared out among threads, by route 2.
 constexpr int64_t kLongestSerialSum = 32768;
 
@@ -64,7 +64,7 @@ at::Tensor make_dense(at::IntArrayRef sizes, int64_t numel, caffe2::TypeMeta dty
       c10::Storage(c10::make_intrusive<c10::StorageImpl>(
           c10::StorageImpl::use_byte_size_t(), bytes,
           allocate_on(device.index(), stream, bytes, device), device_allocator(), true)),
-      kKeys, dtype);
+      kDenseKeys, dtype);
   out.unsafeGetTensorImpl()->generic_set_sizes_contiguous(sizes);
   return out;
 }
@@ -300,7 +300,7 @@ at::Tensor sum(const at::Tensor& self, std::optional<at::ScalarType> dtype) {
       return out;
     }
   }
-  return at::_ops::sum_dim_IntList::redispatch(kKeys, self, at::OptionalIntArrayRef(at::IntArrayRef{}),
+  return at::_ops::sum_dim_IntList::redispatch(kDenseKeys, self, at::OptionalIntArrayRef(at::IntArrayRef{}),
                                                false, dtype);
 }
 

@@ -36,11 +36,11 @@ at::Tensor roll(const at::Tensor& self, at::IntArrayRef shifts, at::IntArrayRef 
   if (dims.size() != 1 || shifts.size() != 1) {
     TORCH_CHECK(!shifts.empty(), "`shifts` required");
     if (dims.empty() && shifts.size() == 1)
-      return roll(self.contiguous().view(-1), shifts, 0).view(self.sizes());
+      return sycl::roll(self.contiguous().view(-1), shifts, at::IntArrayRef{0}).view(self.sizes());
     TORCH_CHECK(shifts.size() == dims.size(), "shifts and dimensions must align. shifts: ",
                 shifts.size(), ", dims:", dims.size());
     at::Tensor rolled = self;
-    for (size_t i = 0; i < dims.size(); ++i) rolled = roll(rolled, shifts[i], dims[i]);
+    for (size_t i = 0; i < dims.size(); ++i) rolled = sycl::roll(rolled, shifts[i], dims[i]);
     return rolled;
   }
   if (self.numel() == 0) return self.clone(at::MemoryFormat::Preserve);

@@ -16,7 +16,7 @@ int64_t entry(IntArrayRef values, int d, int64_t otherwise) {
   return values.empty() ? otherwise : values[values.size() == 1 ? 0 : d];
 }
 
-xpu::PoolShape shape_of(const Pooling& p, const Tensor& input, const Tensor& output,
+xpu::PoolShape pool_shape(const Pooling& p, const Tensor& input, const Tensor& output,
                         at::MemoryFormat format) {
   xpu::PoolShape shape{};
   shape.batch = input.dim() == p.dims + 2 ? input.size(0) : 1;
@@ -56,7 +56,7 @@ void max_forward(const Pooling& p, const Tensor& input, const Tensor& output,
   const at::MemoryFormat format = format_of(input, p.dims);
   const Tensor source = input.contiguous(format);
   const Written values(output, format), places(indices, format);
-  const xpu::PoolShape shape = shape_of(p, input, output, format);
+  const xpu::PoolShape shape = pool_shape(p, input, output, format);
   run(p.op, input, [&](Stream& stream) {
     xpu::max_pool(stream, p.adaptive, false, type, out(values.get()), in(source),
                   static_cast<int64_t*>(out(places.get())), shape);
@@ -71,7 +71,7 @@ void max_backward(const Pooling& p, const Tensor& input, const Tensor& grad_outp
   const at::MemoryFormat format = format_of(input, p.dims);
   const Tensor grad = grad_output.contiguous(format), places = indices.contiguous(format);
   const Written result(grad_input, format);
-  const xpu::PoolShape shape = shape_of(p, input, grad_output, format);
+  const xpu::PoolShape shape = pool_shape(p, input, grad_output, format);
   run(p.op, input, [&](Stream& stream) {
     xpu::max_pool(stream, p.adaptive, true, type, out(result.get()), in(grad),
                   const_cast<int64_t*>(static_cast<const int64_t*>(in(places))), shape);
@@ -85,7 +85,7 @@ void avg_forward(const Pooling& p, const Tensor& input, const Tensor& output) {
   const at::MemoryFormat format = format_of(input, p.dims);
   const Tensor source = input.contiguous(format);
   const Written result(output, format);
-  const xpu::PoolShape shape = shape_of(p, input, output, format);
+  const xpu::PoolShape shape = pool_shape(p, input, output, format);
   run(p.op, input, [&](Stream& stream) {
     xpu::avg_pool(stream, p.adaptive, false, type, out(result.get()), in(source), shape,
                   p.divisor, p.count_padding);
@@ -100,7 +100,7 @@ void avg_backward(const Pooling& p, const Tensor& input, const Tensor& grad_outp
   const at::MemoryFormat format = format_of(input, p.dims);
   const Tensor grad = grad_output.contiguous(format);
   const Written result(grad_input, format);
-  const xpu::PoolShape shape = shape_of(p, input, grad_output, format);
+  const xpu::PoolShape shape = pool_shape(p, input, grad_output, format);
   run(p.op, input, [&](Stream& stream) {
     xpu::avg_pool(stream, p.adaptive, true, type, out(result.get()), in(grad), shape, p.divisor,
                   p.count_padding);

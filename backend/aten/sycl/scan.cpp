@@ -19,7 +19,7 @@ namespace {
 
 using at::Tensor;
 
-xpu::ScanShape shape_of(const Tensor& t, int64_t dim_) {
+xpu::ScanShape scan_shape(const Tensor& t, int64_t dim_) {
   xpu::ScanShape s{1, 1, 1};
   if (t.dim() == 0) return s;
   const int64_t dim = at::maybe_wrap_dim(dim_, t.dim());
@@ -59,7 +59,7 @@ void scan(const char* op, const char* kernel, const Tensor& self_, const Tensor&
     return out(c->buffer);
   };
   run(op, self, [&](Stream& stream) {
-    xpu::scan(stream, kernel, type, shape_of(self, dim), in(self), out(result),
+    xpu::scan(stream, kernel, type, scan_shape(self, dim), in(self), out(result),
               index.defined() ? out(index) : nullptr, least, total_bytes(kernel, type), scratch,
               &context);
   });

@@ -17,7 +17,7 @@ namespace {
 
 using at::Tensor;
 
-xpu::SoftmaxShape shape_of(const Tensor& t, int64_t dim_) {
+xpu::SoftmaxShape softmax_shape(const Tensor& t, int64_t dim_) {
   xpu::SoftmaxShape s{1, 1, 1};
   if (t.dim() == 0) return s;
   const int64_t dim = at::maybe_wrap_dim(dim_, t.dim());
@@ -54,7 +54,7 @@ void forward(const char* op, bool log, const Tensor& self_, int64_t dim, const T
   check_type(op, self);
   const Result result(out_, self.scalar_type());
   run(op, self, [&](Stream& stream) {
-    xpu::softmax(stream, dtype_of(op, self.scalar_type()), log, shape_of(self, dim), in(self),
+    xpu::softmax(stream, dtype_of(op, self.scalar_type()), log, softmax_shape(self, dim), in(self),
                  out(result.dense));
   });
   result.finish();
@@ -68,7 +68,7 @@ void backward(const char* op, bool log, const Tensor& grad_, const Tensor& outpu
   check_type(op, grad);
   const Result result(grad_input, grad.scalar_type());
   run(op, grad, [&](Stream& stream) {
-    xpu::softmax_backward(stream, dtype_of(op, grad.scalar_type()), log, shape_of(grad, dim),
+    xpu::softmax_backward(stream, dtype_of(op, grad.scalar_type()), log, softmax_shape(grad, dim),
                           in(grad), in(output), out(result.dense));
   });
   result.finish();

@@ -98,7 +98,7 @@ void update_scale(const char* op, const Tensor& scale, const Tensor& tracker,
   });
 }
 
-xpu::DType dtype_of(cpu::DType type) {
+xpu::DType xpu_dtype(cpu::DType type) {
   switch (type) {
     case cpu::DType::Double: return xpu::DType::F64;
     case cpu::DType::BFloat16: return xpu::DType::BF16;
@@ -132,7 +132,7 @@ void submit(const char* op, const Tensor& any, xpu::Optimizer optimizer,
       for (size_t k = 0; k < typed.size(); ++k) {
         void*& place = k == 0 ? item.param : k == 1 ? item.grad : item.state[k - 2];
         place = typed[k].data;
-        item.types[k] = dtype_of(typed[k].dtype);
+        item.types[k] = xpu_dtype(typed[k].dtype);
       }
       item.n = numels[i];
       if (!scalars.steps.empty()) item.step = number(op, scalars.steps[i]);

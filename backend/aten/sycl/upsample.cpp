@@ -37,7 +37,7 @@ bool is_nearest(Resample mode) {
   return mode == Resample::Nearest || mode == Resample::NearestExact;
 }
 
-xpu::DType type_of(const char* op, const Tensor& t, bool bytes) {
+xpu::DType resampled_type(const char* op, const Tensor& t, bool bytes) {
   const at::ScalarType type = t.scalar_type();
   TORCH_CHECK_NOT_IMPLEMENTED(type == at::kFloat || type == at::kDouble || type == at::kHalf ||
                                   type == at::kBFloat16 || (bytes && type == at::kByte),
@@ -69,7 +69,7 @@ void forward_bytes(const char* op, const Resampling& how, const Tensor& self,
 
 void forward(const char* op, const Resampling& how, const Tensor& self, Sizes output_size,
              const Tensor& output) {
-  const xpu::DType type = type_of(op, self, true);
+  const xpu::DType type = resampled_type(op, self, true);
   if (type == xpu::DType::U8 && !is_nearest(how.mode)) {
     return forward_bytes(op, how, self, output_size, output);
   }
@@ -86,7 +86,7 @@ void forward(const char* op, const Resampling& how, const Tensor& self, Sizes ou
 
 void backward(const char* op, const Resampling& how, const Tensor& grad_output,
               Sizes output_size, Sizes input_size, const Tensor& grad_input) {
-  const xpu::DType type = type_of(op, grad_output, false);
+  const xpu::DType type = resampled_type(op, grad_output, false);
   const at::MemoryFormat format = format_of(grad_output);
   const Tensor grad = grad_output.contiguous(format);
   const Written result(grad_input, format);

@@ -15,17 +15,17 @@ using std::chrono::milliseconds;
 
 // gloo's own limits are out of the way: a call's deadline is kept here, because
 // what gloo says when its limit is over names no rank.
-constexpr milliseconds kForever = std::chrono::hours(24 * 365);
+constexpr milliseconds kGlooForever = std::chrono::hours(24 * 365);
 constexpr milliseconds kSlice(100);     // how soon a reason given by others is seen
 constexpr milliseconds kRollCall(1000); // how long others have to say where they are
 constexpr int kCutTag = 0x7ffffff0;
 
 milliseconds left_until(Deadline deadline) {
-  if (deadline == Deadline::max()) return kForever;
+  if (deadline == Deadline::max()) return kGlooForever;
   return std::max(milliseconds(1), std::chrono::ceil<milliseconds>(deadline - Clock::now()));
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+std::string gloo_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 // The group's store as gloo asks for it. What gloo leaves in it is removed.
 class StoreForGloo final : public c10d::Store {
@@ -86,7 +86,7 @@ GlooLink::GlooLink(const Group& group, const MakeGloo& make)
   const auto left = std::min(left_until(group.deadline), milliseconds(std::chrono::hours(24)));
   store->setTimeout(left);
   gloo_ = make(store, rank_, size_, left);
-  gloo_->setTimeout(kForever);
+  gloo_->setTimeout(kGlooForever);
   std::vector<char> all(size_);
   all_gather("connecting", group.deadline, &all[rank_], all.data(), 1);
   store->clear(); // everybody is connected
@@ -110,7 +110,7 @@ void GlooLink::await(const std::string& at, Deadline deadline,
     work = start();
     future = work->getFuture();
   } catch (const std::exception& error) {
-    fail(at, Cause::Peer, first_line(error.what()));
+    fail(at, Cause::Peer, gloo_line(error.what()));
   }
   future->addCallback([arrival](c10::ivalue::Future&) {
     std::lock_guard lock(arrival->mutex);
@@ -130,7 +130,7 @@ void GlooLink::await(const std::string& at, Deadline deadline,
     raise();
   }
   if (future->hasError())
-    fail(at, Cause::Peer, first_line(future->tryRetrieveErrorMessage()));
+    fail(at, Cause::Peer, gloo_line(future->tryRetrieveErrorMessage()));
 }
 
 void GlooLink::all_gather(const std::string& at, Deadline deadline, const void* in, void* out,
@@ -138,7 +138,7 @@ void GlooLink::all_gather(const std::string& at, Deadline deadline, const void* 
   at::Tensor input = over(in, bytes_each), output = over(out, bytes_each * size_);
   await(at, deadline, [&] {
     c10d::AllgatherOptions options;
-    options.timeout = kForever;
+    options.timeout = kGlooForever;
     return gloo_->_allgather_base(output, input, options);
   });
 }
@@ -155,7 +155,7 @@ void GlooLink::all_to_all(const std::string& at, Deadline deadline, const void* 
   auto from = in_bytes, to = out_bytes;
   await(at, deadline, [&] {
     c10d::AllToAllOptions options;
-    options.timeout = kForever;
+    options.timeout = kGlooForever;
     return gloo_->alltoall_base(output, input, to, from, options);
   });
 }
@@ -165,7 +165,7 @@ void GlooLink::broadcast(const std::string& at, Deadline deadline, void* data, s
   std::vector<at::Tensor> tensors = {over(data, bytes)};
   await(at, deadline, [&] {
     c10d::BroadcastOptions options;
-    options.timeout = kForever;
+    options.timeout = kGlooForever;
     options.rootRank = root;
     return gloo_->broadcast(tensors, options);
   });
@@ -269,7 +269,7 @@ void GlooLink::fail(const std::string& at, Cause cause, const std::string& why) 
       while (!look() && Clock::now() < until) std::this_thread::sleep_for(milliseconds(10));
     }
   } catch (const std::exception& error) {
-    reason += message(" (", first_line(error.what()), ")");
+    reason += message(" (", gloo_line(error.what()), ")");
   }
   adopt(cause, reason);
   raise();
