@@ -16,7 +16,7 @@ import platform
 from collections import Counter, defaultdict
 
 import torch
-from declared import MODULES, OPERATORS, operator_reason
+from declared import MODULES, OPERATORS, here, operator_reason
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 BEGIN, END = "<!-- support table: begin -->", "<!-- support table: end -->"
@@ -116,8 +116,9 @@ def support_page(records):
         *summary_table(records), "",
         "## What does not", "", *problem_list(records), "",
     ]
-    if MODULES:
-        header += [*(f"- module `{name}`: {reason}" for name, reason in MODULES.items()), ""]
+    modules = [entry for entry in MODULES if here(entry)]
+    if modules:
+        header += [*(f"- module `{entry.name}`: {entry.reason}" for entry in modules), ""]
     used = Counter()
     for record in records.values():
         used.update({name: 1 for name in record["fallbacks"]})
@@ -150,7 +151,7 @@ def main():
     if os.path.exists(readme):
         with open(readme) as page:
             text = page.read()
-        known = len({(e.op, e.dtype, e.kind) for e in OPERATORS})
+        known = len({(e.op, e.dtype, e.kind) for e in OPERATORS if here(e)})
         body = "\n".join([*summary_table(records), "",
                           "Percent of the (operator, dtype) pairs of torch's operator database "
                           f"that the CPU passes; {known} are declared unsupported. "

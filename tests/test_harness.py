@@ -1,9 +1,12 @@
 """The comparison with the CPU can fail: each kind of difference is found."""
 
+import os
+
 import opcheck
 import pytest
 import sweep
 import torch
+from declared import TESTS
 from outcome import Mismatch, observe, same_error, same_value
 from twin import twin
 
@@ -95,3 +98,11 @@ def test_a_dead_or_silent_worker_costs_one_task(monkeypatch, tmp_path):
     assert [r["status"] for r in records] == ["pass", "crash", "pass", "hang", "pass"]
     assert "SIGSEGV" in records[1]["message"]
     assert "60.00 %" in sweep.summary(records)
+
+
+def test_declared_tests_exist():
+    here = os.path.dirname(os.path.abspath(__file__))
+    for entry in TESTS:
+        file, _, name = entry.test.partition("[")[0].partition("::")
+        with open(os.path.join(here, file)) as source:
+            assert f"def {name.rpartition('::')[2]}(" in source.read(), entry
