@@ -7,6 +7,7 @@
 #include "backend/runtime/error.h"
 #include "backend/xpu/device_pointer.h"
 #include "backend/xpu/launch.h"
+#include "backend/xpu/onednn/captured_task.h"
 #include "backend/xpu/sycl_queue.h"
 
 namespace xpu_lite::xpu::onednn {
@@ -63,10 +64,17 @@ StreamOfThread* take_or_make(Stream& stream) {
     }
   }
   auto* made = new StreamOfThread;
-  made->stream = dnnl::sycl_interop::make_stream(engine_of(stream.device()), queue_of(stream));
-  if (limits(stream.device()).is_cpu) {
-    made->mode = stream.id() == 0 ? StreamOfThread::Waits : StreamOfThread::Bounded;
+  const int device = stream.device();
+  if (limits(device).is_cpu) {
+    made->mode = stream.id() != 0 ? StreamOfThread::Bounded
+                 : can_capture()  ? StreamOfThread::Runs
+                                  : StreamOfThread::Waits;
   }
+  // What is captured leaves an empty command group behind: in a queue of its own.
+  sycl::queue queue = made->mode == StreamOfThread::Runs
+                          ? sycl::queue(context(), xpu::device(device), sycl::property::queue::in_order())
+                          : queue_of(stream);
+  made->stream = dnnl::sycl_interop::make_stream(engine_of(device), queue);
   return made;
 }
 
@@ -118,6 +126,16 @@ void Arguments::add(int id, const dnnl::memory::desc& desc, void* data) {
 
 void Arguments::execute(const dnnl::primitive& primitive, Stream& stream) {
   StreamOfThread& mine = stream_of(stream);
+  if (mine.mode == StreamOfThread::Runs) {
+    const std::function<void()> task = captured_task([&] {
+      dnnl::error::wrap_c_api(
+          dnnl_primitive_execute(primitive.get(), mine.stream.get(), count_, list_),
+          "cannot execute a primitive");
+    });
+    stream.wait(); // what the primitive reads
+    if (task) task();
+    return;
+  }
   sycl::event done;
   dnnl::error::wrap_c_api(
       mine.mode == StreamOfThread::Unbounded

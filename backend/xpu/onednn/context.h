@@ -22,13 +22,14 @@ dnnl::engine& engine_of(int device);
 // unfinished, SYCL takes each later launch through its scheduler, which walks the
 // chain of unfinished tasks recursively: a kernel behind a primitive then costs 100 us
 // and more instead of 3, and thousands of primitives overflow the stack. So, on CPU
-// devices, who submits to the default stream waits for the primitive (the host is the
-// device: there is little to overlap with), and who submits to another stream waits
-// while more than 2 * kDepth are unfinished. GPUs are not concerned.
+// devices, who submits to the default stream waits for the stream and runs the
+// primitive itself (the host is the device: there is little to overlap with), and who
+// submits to another stream waits while more than 2 * kDepth are unfinished. GPUs are
+// not concerned.
 struct StreamOfThread {
   static constexpr int kDepth = 16;
   dnnl::stream stream;
-  enum { Unbounded, Waits, Bounded } mode = Unbounded;
+  enum { Unbounded, Runs, Waits, Bounded } mode = Unbounded;
   int since_mark = 0;
   sycl::event older, newer; // of the last primitive of each kDepth
 };
