@@ -20,3 +20,8 @@ def sycl_only(reason="a test of the SYCL engine"):
     """Marks what only the SYCL engine has."""
     return pytest.mark.skipif(
         ENGINE != "sycl", reason=f"XPU_LITE_DEVICES names no SYCL device: {reason}")
+
+
+def several(count):
+    """The value of XPU_LITE_DEVICES that gives `count` devices of the engine under test."""
+    return f"{KIND}:{count}"

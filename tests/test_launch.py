@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from engine import several
 from torch_xpu_lite import launch
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -115,7 +116,7 @@ def segments():
 
 def test_torchrun_starts_a_rank_for_each_device(tmp_path):
     found, _ = report(tmp_path, [*TORCHRUN, "--nproc-per-node=xpu_lite"], 2,
-                      XPU_LITE_DEVICES="host:2")
+                      XPU_LITE_DEVICES=several(2))
     assert [one["device"] for one in found] == ["xpu_lite:0", "xpu_lite:1"]
 
 
@@ -135,10 +136,10 @@ def test_launch_as_asked(tmp_path):
     core = min(os.sched_getaffinity(0))
     found, said = report(
         tmp_path, [*LAUNCH, "--threads", 3, "--cores", core, "--log-dir", tmp_path / "logs"], 2,
-        XPU_LITE_DEVICES="host:2", OMP_NUM_THREADS="5")
+        XPU_LITE_DEVICES=several(2), OMP_NUM_THREADS="5")
     assert [one["omp"] for one in found] == ["3", "3"]
     assert [one["device"] for one in found] == ["xpu_lite:0", "xpu_lite:1"]
-    assert "XPU_LITE_DEVICES=host:2 shares out the cores itself" in said
+    assert f"XPU_LITE_DEVICES={several(2)} shares out the cores itself" in said
     assert list((tmp_path / "logs").rglob("stdout.log"))
 
 
@@ -234,6 +235,8 @@ def test_plan_shares_out_the_cores(no_threads):
     assert decided(["-n", "2"], range(4), {"OMP_NUM_THREADS": "9"}).threads == 9
     assert decided(["-n", "2"], range(4), {"XPU_LITE_DEVICES": "host:2"}).shares == [[], []]
     assert decided(["-n", "2"], range(4), {"XPU_LITE_DEVICES": "host:1"}).shares[1] == [2, 3]
+    assert decided(["-n", "2"], range(4), {"XPU_LITE_DEVICES": "opencl:cpu"}).shares[1] == [2, 3]
+    assert decided(["-n", "2"], range(4), {"XPU_LITE_DEVICES": "opencl:cpu:2"}).shares[1] == []
 
 
 def test_plan_keeps_the_threads_of_a_core_together(tmp_path):

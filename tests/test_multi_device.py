@@ -1,7 +1,7 @@
 """Several logical devices: copies between them, and each one's own state.
 
 The number of devices is fixed when a process starts. Where there are fewer than
-four, this file runs itself again under XPU_LITE_DEVICES=host:4.
+four, this file runs itself again with four devices of the same engine.
 """
 
 import os
@@ -11,6 +11,7 @@ import threading
 
 import pytest
 import torch
+from engine import several
 
 xl = torch.xpu_lite
 COUNT = 4
@@ -20,7 +21,7 @@ if xl.device_count() < COUNT:
     def test_with_four_devices():
         result = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-            env={**os.environ, "XPU_LITE_DEVICES": f"host:{COUNT}"},
+            env={**os.environ, "XPU_LITE_DEVICES": several(COUNT)},
             capture_output=True, text=True, timeout=600,
         )
         assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]

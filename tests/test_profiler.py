@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from engine import several
 from torch.profiler import ProfilerActivity, profile, record_function
 
 DEVICE = "xpu_lite"
@@ -208,5 +209,5 @@ print(sorted(e["args"]["labels"] for e in events if e.get("name") == "process_la
 """
     import os
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                         env={**os.environ, "XPU_LITE_DEVICES": "host:2"}, check=True).stdout
+                         env={**os.environ, "XPU_LITE_DEVICES": several(2)}, check=True).stdout
     assert out.splitlines() == ["[0, 1]", "['xpu_lite 0', 'xpu_lite 1']"]

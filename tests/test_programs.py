@@ -10,6 +10,7 @@ import pickle
 import pytest
 import torch
 import torch.nn.functional as F
+from engine import several
 from process import check, run
 from torch import nn
 
@@ -247,7 +248,7 @@ def test_data_parallel_splits_the_batch():
             out.pow(2).sum().backward(), expected.pow(2).sum().backward()
             for p, q in zip(model.parameters(), plain.parameters()):
                 torch.testing.assert_close(p.grad, q.grad)
-        """, XPU_LITE_DEVICES="host:3")
+        """, XPU_LITE_DEVICES=several(3))
 
 
 def test_data_parallel_with_one_device(device):

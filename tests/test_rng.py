@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.utils.checkpoint
 
+from engine import several
 from process import check
 
 xl = torch.xpu_lite
@@ -441,7 +442,7 @@ def test_devices_have_generators_of_their_own():
                 assert "xpu_lite:0" in str(e) and "xpu_lite:1" in str(e), e
             else:
                 raise SystemExit("a generator of another device was taken")
-    """, XPU_LITE_DEVICES="host:2")
+    """, XPU_LITE_DEVICES=several(2))
 
 
 # --- Distributions ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from engine import several
 
 DEVICE = "xpu_lite"
 LAYOUTS = {
@@ -296,7 +297,7 @@ except RuntimeError as error:
     print("same device" in str(error))
 """
     out = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True,
-                         text=True, env={**os.environ, "XPU_LITE_DEVICES": "host:2"}, check=True)
+                         text=True, env={**os.environ, "XPU_LITE_DEVICES": several(2)}, check=True)
     assert out.stdout.splitlines() == ["{'xpu_lite:1'} xpu_lite:0", "True"]
 
 

@@ -186,9 +186,10 @@ def plan(options, device_count, environment, usable) -> Plan:
     else:
         threads = len(shares[0])
     bound = [sorted(cpu for core in part for cpu in core) for part in shares]
+    devices = environment.get("XPU_LITE_DEVICES", "").rpartition(":")[2]  # "2" of "host:2"
     if options.no_bind:
         bound = [[] for _ in bound]
-    elif ranks > 1 and ":" in environment.get("XPU_LITE_DEVICES", "").removesuffix(":1"):
+    elif ranks > 1 and devices.isdigit() and int(devices) > 1:
         # The devices of a process share out the cores that it may use.
         bound = [[] for _ in bound]
         notes.append(f"XPU_LITE_DEVICES={environment['XPU_LITE_DEVICES']} shares out the "

@@ -4,6 +4,7 @@
 
 #include <ATen/ExpandUtils.h>
 #include <ATen/MemoryOverlap.h>
+#include <ATen/TensorUtils.h>
 #include <ATen/WrapDimUtils.h>
 #include <ATen/native/Resize.h>
 #include <ATen/ops/empty.h>
@@ -15,6 +16,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "backend/aten/sycl/index_walk.h"
+#include "backend/aten/sycl/refuse.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -71,6 +73,7 @@ void structured_index_reduce::impl(const Tensor& self, int64_t dim, const Tensor
                                    const Tensor& source, c10::string_view reduce,
                                    bool include_self, const Tensor& out) {
   TORCH_WARN_ONCE("index_reduce() is in beta and the API may change at any time.");
+  if (self.dim() <= 1) refuse_bool("index_reduce", self.scalar_type());
   if (!out.is_same(self)) out.copy_(self);
   if (self.numel() == 0 || index.numel() == 0) return;
   if (!include_self) out.index_fill_(dim, index, identity_of(reduce, out.scalar_type()));
@@ -89,7 +92,11 @@ void structured_index_reduce::impl(const Tensor& self, int64_t dim, const Tensor
     out.div_(counts, "floor");
 }
 
-Tensor& index_select_out(const Tensor& self, int64_t dim, const Tensor& index, Tensor& out) {
+namespace {
+
+// `op` is whom an error of an index names.
+Tensor& select_into(const char* op, const Tensor& self, int64_t dim, const Tensor& index,
+                    Tensor& out) {
   dim = at::maybe_wrap_dim(dim, self.dim());
   TORCH_CHECK_INDEX(index.dim() <= 1, "index_select(): Index is supposed to be a vector, but got ",
                     "dim: ", index.dim(), " with shape: ", index.sizes());
@@ -114,7 +121,7 @@ Tensor& index_select_out(const Tensor& self, int64_t dim, const Tensor& index, T
   if (out.numel() == 0) return out;
   TORCH_CHECK_INDEX(self.numel() != 0, "index_select(): index out of range: self has shape ",
                     self.sizes(), " and no elements to select");
-  IndexArgs walk = walk_over("index_select", sizes);
+  IndexArgs walk = walk_over(op, sizes);
   set_index(walk, index, self, dim);
   set_dst(walk, out);
   set_src(walk, self, dim);
@@ -123,10 +130,26 @@ Tensor& index_select_out(const Tensor& self, int64_t dim, const Tensor& index, T
   return out;
 }
 
+} // namespace
+
+Tensor& index_select_out(const Tensor& self, int64_t dim, const Tensor& index, Tensor& out) {
+  return select_into("index_select", self, dim, index, out);
+}
+
 Tensor index_select(const Tensor& self, int64_t dim, const Tensor& index) {
   Tensor out = at::empty({0}, self.options());
   index_select_out(self, dim, index, out);
   return out;
+}
+
+Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t /*padding_idx*/,
+                 bool /*scale_grad_by_freq*/, bool /*sparse*/) {
+  TORCH_CHECK(weight.dim() == 2, "'weight' must be 2-D");
+  at::checkScalarTypes("embedding", {indices, "indices", 1}, {at::kLong, at::kInt});
+  at::DimVector sizes(indices.sizes());
+  sizes.push_back(weight.size(1));
+  Tensor out = at::empty({0}, weight.options());
+  return select_into("embedding", weight, 0, indices.reshape({-1}), out).view(sizes);
 }
 
 Tensor embedding_dense_backward(const Tensor& grad, const Tensor& indices, int64_t num_weights,
@@ -171,7 +194,10 @@ Tensor& masked_fill_scalar_(Tensor& self, const Tensor& mask, const at::Scalar& 
   TORCH_CHECK(self.device() == mask.device(),
               "expected self and mask to be on the same device, but got mask on ",
               mask.device(), " and self on ", self.device());
-  at::assert_no_internal_overlap(self);
+  if (at::has_internal_overlap(self) == at::MemOverlap::Yes) // every writer writes the same
+    TORCH_WARN("Use of masked_fill_ on expanded tensors is deprecated. Please clone() the "
+               "tensor before performing this operation. This also applies to advanced "
+               "indexing e.g. tensor[mask] = scalar");
   at::assert_no_partial_overlap(self, mask);
   const Tensor over = mask.expand(self.sizes());
   if (self.numel() == 0) return self;
@@ -187,7 +213,8 @@ Tensor& masked_fill_tensor_(Tensor& self, const Tensor& mask, const Tensor& valu
   TORCH_CHECK(value.dim() == 0,
               "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
               value.dim(), " dimension(s).");
-  if (value.device().is_cpu()) return masked_fill_scalar_(self, mask, value.item());
+  if (value.device().is_cpu() || at::has_internal_overlap(self) == at::MemOverlap::Yes)
+    return masked_fill_scalar_(self, mask, value.item());
   TORCH_CHECK(mask.scalar_type() == at::kBool,
               "masked_fill_ only supports boolean masks, but got mask with dtype ",
               mask.scalar_type());
