@@ -1,0 +1,4 @@
+// Kernels that multiply in float, with AVX2.
+
+#define XPU_LITE_LEVEL avx2
+#include "backend/cpu/gemm/levels/float.h"

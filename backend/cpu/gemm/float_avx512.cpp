@@ -1,0 +1,4 @@
+// Kernels that multiply in float, with AVX-512.
+
+#define XPU_LITE_LEVEL avx512
+#include "backend/cpu/gemm/levels/float.h"

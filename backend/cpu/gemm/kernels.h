@@ -1,0 +1,83 @@
+#pragma once
+
+// What the driver asks of an instruction set: three functions per dtype. Files whose
+// name ends in a level (float_avx512.cpp) are compiled with its flags and fill one
+// table each from the code in levels/; the driver, the packing and the choice are plain
+// C++.
+
+#include <cstdint>
+#include <string>
+
+#include "backend/cpu/gemm/packed_gemm.h"
+#include "backend/runtime/cpu_features.h"
+
+namespace xpu_lite::cpu::gemm {
+
+constexpr int kPanel = 32;    // columns of a panel
+constexpr int kMostRows = 14; // of a tile: 14 x 32 floats are 28 of AVX-512's 32 registers
+
+// sums[rows][kPanel] (+)= a[rows][k] * panel[k][kPanel]
+struct Tile {
+  const void* a; // of Kernels::a_dtype, rows lda elements apart
+  int64_t lda;
+  const void* panel; // at the first of the k steps
+  int64_t k;         // even where the layout holds pairs
+  float* sums;
+  bool accumulate;
+  const char* next; // what to bring into the cache meanwhile, or null
+};
+
+// c[rows][columns] = epilogue(sums[rows][kPanel]), at (row, column) of the whole result.
+struct Finish {
+  const Gemm* gemm;
+  const float* sums;
+  int64_t rows, columns, row, column;
+};
+
+// Rows of a, of any dtype, as `to` with rows ld elements apart; [k, k_padded) is zero.
+struct Stage {
+  const void* a;
+  DType dtype;
+  int64_t lda, rows, k, k_padded;
+  void* out;
+  DType to;
+  int64_t ld;
+};
+
+struct Kernels {
+  const char* name; // of the implementation
+  Isa needs;
+  DType dtype;
+  DType a_dtype; // what tiles read: Float, or BFloat16 in pairs along k
+  int rows;      // the most that a tile may have
+  void (*tile[kMostRows + 1])(const Tile&); // by rows
+  void (*stage)(const Stage&);
+  void (*finish)(const Finish&);
+};
+
+// The tables, best first. Null where an implementation does not serve a dtype.
+const Kernels* find_kernels(const std::string& name, DType dtype);
+// What gemm() uses; null: the reference.
+const Kernels* chosen_kernels(DType dtype);
+
+void reference_gemm(const Gemm& g);
+void run_tiles(const Kernels& kernels, const Gemm& g);
+
+// Steps of k that one entry of the dtype's layout holds.
+constexpr int64_t k_group(DType dtype) { return dtype == DType::BFloat16 ? 2 : 1; }
+constexpr int64_t padded_k(DType dtype, int64_t k) {
+  return (k + k_group(dtype) - 1) / k_group(dtype) * k_group(dtype);
+}
+constexpr int64_t panels_of(int64_t n) { return (n + kPanel - 1) / kPanel; }
+
+namespace avx2 {
+extern const Kernels f32, bf16, f16;
+}
+namespace avx512 {
+extern const Kernels f32, bf16, f16;
+}
+namespace avx512_bf16 {
+extern const Kernels bf16;
+}
+
+} // namespace xpu_lite::cpu::gemm

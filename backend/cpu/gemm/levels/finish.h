@@ -1,0 +1,77 @@
+#pragma once
+
+// From sums to results: the epilogue on the rows of a tile, then one rounding.
+
+#include "backend/cpu/gemm/kernels.h"
+#include "backend/cpu/gemm/levels/activation.h"
+#include "backend/cpu/gemm/levels/vector.h"
+
+namespace xpu_lite::cpu::gemm::XPU_LITE_LEVEL {
+namespace {
+
+// The first n of a register's worth of numbers at data[offset].
+XPU_LITE_GEMM_INLINE Reg load_any(const void* data, DType dtype, int64_t offset, int n) {
+  if (dtype == DType::Float) {
+    const float* p = static_cast<const float*>(data) + offset;
+    return n == kLanes ? load(p) : load(p, n);
+  }
+  if (dtype == DType::BFloat16) {
+    const bfloat16* p = static_cast<const bfloat16*>(data) + offset;
+    return n == kLanes ? load(p) : load(p, n);
+  }
+  const half* p = static_cast<const half*>(data) + offset;
+  return n == kLanes ? load(p) : load(p, n);
+}
+
+XPU_LITE_GEMM_INLINE void store_any(void* data, DType dtype, int64_t offset, Reg x, int n) {
+  if (dtype == DType::Float) {
+    float* p = static_cast<float*>(data) + offset;
+    n == kLanes ? store(p, x) : store(p, x, n);
+  } else if (dtype == DType::BFloat16) {
+    bfloat16* p = static_cast<bfloat16*>(data) + offset;
+    n == kLanes ? store(p, x) : store(p, x, n);
+  } else {
+    half* p = static_cast<half*>(data) + offset;
+    n == kLanes ? store(p, x) : store(p, x, n);
+  }
+}
+
+template <Activation activation>
+void finish_rows(const Finish& f) {
+  const Gemm& g = *f.gemm;
+  const Epilogue& e = g.epilogue;
+  const Reg scale = splat(e.scale), beta = splat(e.beta);
+  // Register after register of columns, rows within: the bias is loaded once.
+  for (int64_t j = 0; j < f.columns; j += kLanes) {
+    const int n = f.columns - j < kLanes ? static_cast<int>(f.columns - j) : kLanes;
+    const int64_t column = f.column + j;
+    const Reg bias =
+        e.bias.data ? load_any(e.bias.data, e.bias.dtype, column, n) : zero();
+    for (int64_t i = 0; i < f.rows; ++i) {
+      const int64_t row = f.row + i;
+      Reg x = fma(load(f.sums + i * kPanel + j), scale, bias);
+      Reg residual = zero();
+      if (e.add.data) {
+        residual = beta * load_any(e.add.data, e.add.dtype, row * e.add.ld + column, n);
+      }
+      if (e.add_first && e.add.data) x += residual;
+      x = activate<activation>(x);
+      if (e.mul.data) x *= load_any(e.mul.data, e.mul.dtype, row * e.mul.ld + column, n);
+      if (!e.add_first && e.add.data) x += residual;
+      store_any(g.c, g.c_dtype, row * g.ldc + column, x, n);
+    }
+  }
+}
+
+void finish(const Finish& f) {
+  switch (f.gemm->epilogue.activation) {
+    case Activation::None: return finish_rows<Activation::None>(f);
+    case Activation::ReLU: return finish_rows<Activation::ReLU>(f);
+    case Activation::GeluErf: return finish_rows<Activation::GeluErf>(f);
+    case Activation::GeluTanh: return finish_rows<Activation::GeluTanh>(f);
+    case Activation::SiLU: return finish_rows<Activation::SiLU>(f);
+  }
+}
+
+} // namespace
+} // namespace xpu_lite::cpu::gemm::XPU_LITE_LEVEL

@@ -1,0 +1,65 @@
+#include "backend/cpu/gemm/partition.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace xpu_lite::cpu::gemm {
+namespace {
+
+constexpr int64_t up(int64_t x, int64_t to) { return (x + to - 1) / to; }
+
+// Time of one thread's share, in steps of a tile's row: a tile with few rows waits
+// for its panel instead of computing.
+int64_t share_cost(int64_t rows, int64_t panels, int tile_rows) {
+  if (rows <= 0) return 0;
+  const int64_t tiles = up(rows, tile_rows);
+  return panels * (std::max<int64_t>(rows, 4 * tiles) + tiles);
+}
+
+} // namespace
+
+Grid thread_grid(DType dtype, int64_t m, int64_t n, int64_t k, int threads, int tile_rows) {
+  const int64_t panels = panels_of(n);
+  // A thread that gets less than about 4 us of work costs more than it brings: 45
+  // multiply-adds a nanosecond, or 15 bytes of the weight.
+  const double nanoseconds = std::max(double(m) * double(n) * double(k) / 45,
+                                      double(n) * double(k) * dtype_size(dtype) / 15);
+  const int most = static_cast<int>(std::clamp<double>(nanoseconds / 4000, 1, threads));
+  Grid best;
+  int64_t best_cost = share_cost(m, panels, tile_rows);
+  // Ties go to more parts of the columns: each panel then passes one core only.
+  for (int columns = std::min<int64_t>(most, panels); columns >= 1; --columns) {
+    const int rows = static_cast<int>(std::min<int64_t>(most / columns, m));
+    const int64_t cost = share_cost(up(m, rows), up(panels, columns), tile_rows);
+    if (cost < best_cost) best = {rows, columns}, best_cost = cost;
+  }
+  return best;
+}
+
+Blocks cache_blocks(int64_t rows, int64_t panels, int64_t k, int64_t element_bytes,
+                    int tile_rows, int64_t cache_bytes) {
+  constexpr int64_t kRows = 140; // enough to read each panel seldom
+  const int64_t tiles = up(rows, tile_rows);
+  const int64_t row_blocks = std::max<int64_t>(1, up(tiles, kRows / tile_rows));
+  const int64_t block_rows = up(rows, row_blocks);
+  const int64_t a_bytes = block_rows * k * element_bytes;
+  const int64_t k_blocks = std::max<int64_t>(1, up(a_bytes, cache_bytes / 2));
+  const int64_t k_block = k_blocks == 1 ? k : std::max<int64_t>(64, up(up(k, k_blocks), 16) * 16);
+  int64_t group = panels;
+  if (k_block < k) {
+    const int64_t sums = block_rows * kPanel * static_cast<int64_t>(sizeof(float));
+    group = std::clamp<int64_t>(cache_bytes / 4 / sums, 1, panels);
+  }
+  return {row_blocks, k_block, group};
+}
+
+int64_t second_level_cache() {
+  static const int64_t bytes = [] {
+    const long found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return found >= (128 << 10) ? int64_t{found} : int64_t{512} << 10;
+  }();
+  return bytes;
+}
+
+} // namespace xpu_lite::cpu::gemm
