@@ -3,8 +3,11 @@
 //   DTYPE M N K WEIGHTS REPEATS IMPLEMENTATION ACTIVATION
 // (WEIGHTS different ones in turn: more than the caches hold shows a model's layers;
 // IMPLEMENTATION may be "auto"), and answers with the seconds of one product, bias and
-// activation included.
+// activation included. Memory is on huge pages, as the engine's allocator has it.
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,10 +27,17 @@ struct Free {
 };
 using Memory = std::unique_ptr<void, Free>;
 
-Memory numbers(DType dtype, int64_t count) {
-  const size_t bytes = static_cast<size_t>(count) * xpu_lite::cpu::dtype_size(dtype);
-  Memory memory(std::aligned_alloc(4096, (bytes / 4096 + 1) * 4096));
+Memory allocate(size_t bytes) {
+  const size_t huge = size_t{2} << 20, page = bytes < huge ? 4096 : huge;
+  bytes = std::max<size_t>(1, (bytes + page - 1) / page) * page;
+  Memory memory(std::aligned_alloc(page, bytes));
   if (!memory) std::exit(2);
+  if (page == huge) madvise(memory.get(), bytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+Memory numbers(DType dtype, int64_t count) {
+  Memory memory = allocate(static_cast<size_t>(count) * xpu_lite::cpu::dtype_size(dtype));
   unsigned state = 1;
   for (int64_t i = 0; i < count; ++i) {
     state = state * 1664525u + 1013904223u;
@@ -60,9 +70,8 @@ class Problem {
     out_ = numbers(dtype, c.m * c.n);
     bias_ = numbers(dtype, c.n);
     const Memory weight = numbers(dtype, c.n * c.k);
-    size_t bytes = gemm::packed_bytes(dtype, c.n, c.k);
-    bytes_ = (bytes + 4095) / 4096 * 4096;
-    packed_.reset(std::aligned_alloc(4096, bytes_ * static_cast<size_t>(c.weights)));
+    bytes_ = (gemm::packed_bytes(dtype, c.n, c.k) + 4095) / 4096 * 4096;
+    packed_ = allocate(bytes_ * static_cast<size_t>(c.weights));
     for (int i = 0; i < c.weights; ++i) {
       gemm::pack({dtype, c.n, c.k, weight.get(), dtype, c.k, 1}, panels(i));
     }

@@ -38,12 +38,12 @@ class Buffer {
   size_t size_ = 0;
 };
 
-// Rows at this distance fall into so few of the 64 sets of a first-level cache that
-// a tile's rows would evict each other.
+// Rows at this distance fall into so few of the 64 sets of a first-level cache (with 8
+// or more ways) that a tile's rows would evict each other.
 bool rows_collide(int64_t bytes, int tile_rows) {
   if (bytes % 64 != 0) return false;
   const int64_t sets = 64 / std::gcd(bytes / 64, int64_t{64});
-  return tile_rows > 4 * sets;
+  return tile_rows > 7 * sets;
 }
 
 class Share {
@@ -55,7 +55,7 @@ class Share {
         panel_bytes_(padded_k(g.dtype, g.k) * kPanel * dtype_size(g.dtype)) {
     const int64_t used = std::min<int64_t>(kernels.rows, rows.size());
     staged_ = kernels.a_dtype != g.dtype ||
-              (rows.size() > 4 && rows_collide(g.lda * dtype_size(g.dtype), static_cast<int>(used)));
+              rows_collide(g.lda * dtype_size(g.dtype), static_cast<int>(used));
   }
 
   void run() {

@@ -39,13 +39,19 @@ Grid thread_grid(DType dtype, int64_t m, int64_t n, int64_t k, int threads, int 
 
 Blocks cache_blocks(int64_t rows, int64_t panels, int64_t k, int64_t element_bytes,
                     int tile_rows, int64_t cache_bytes) {
-  constexpr int64_t kRows = 140; // enough to read each panel seldom
+  // Many rows read each panel seldom; but where fewer let all of k fit, sums need not
+  // be written and read again.
+  constexpr int64_t kMost = 140, kLeast = 70;
+  const int64_t fitting = cache_bytes / 2 / std::max<int64_t>(1, k * element_bytes);
+  const int64_t most = fitting >= kLeast ? std::min(fitting, kMost) : kMost;
   const int64_t tiles = up(rows, tile_rows);
-  const int64_t row_blocks = std::max<int64_t>(1, up(tiles, kRows / tile_rows));
+  const int64_t row_blocks = std::max<int64_t>(1, up(tiles, most / tile_rows));
   const int64_t block_rows = up(rows, row_blocks);
-  const int64_t a_bytes = block_rows * k * element_bytes;
-  const int64_t k_blocks = std::max<int64_t>(1, up(a_bytes, cache_bytes / 2));
-  const int64_t k_block = k_blocks == 1 ? k : std::max<int64_t>(64, up(up(k, k_blocks), 16) * 16);
+  int64_t k_block = k;
+  if (block_rows * k * element_bytes > cache_bytes / 2) {
+    const int64_t blocks = up(block_rows * k * element_bytes, cache_bytes * 3 / 8);
+    k_block = std::max<int64_t>(64, up(up(k, blocks), 16) * 16);
+  }
   int64_t group = panels;
   if (k_block < k) {
     const int64_t sums = block_rows * kPanel * static_cast<int64_t>(sizeof(float));
