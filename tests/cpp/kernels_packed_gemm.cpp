@@ -103,6 +103,7 @@ struct Problem {
   DType dtype, c_dtype, other;
   Shape shape;
   bool weight_by_k = false; // W is [k, n]
+  bool a_transposed = false; // a is [k, m]
   int64_t a_extra = 3, c_extra = 5;
 
   Activation activation = Activation::None;
@@ -112,8 +113,9 @@ struct Problem {
 
   void check(const std::string& implementation) {
     const auto [m, n, k] = shape;
-    const int64_t lda = k + a_extra, ldc = n + c_extra, ldw = (weight_by_k ? n : k) + 1;
-    Array a = Array::random(dtype, m * lda, 1);
+    const int64_t lda = (a_transposed ? m : k) + a_extra;
+    const int64_t ldc = n + c_extra, ldw = (weight_by_k ? n : k) + 1;
+    Array a = Array::random(dtype, (a_transposed ? k : m) * lda, 1);
     Array w = Array::random(dtype, (weight_by_k ? k : n) * ldw, 2);
     Array c = Array::random(c_dtype, m * ldc, 3), before = c;
     Array b = Array::random(other, n, 4);
@@ -123,6 +125,7 @@ struct Problem {
         packed({dtype, n, k, w.data(), dtype, n_stride, k_stride});
 
     gemm::Gemm g{dtype, m, n, k, a.data(), lda, panels.data(), c.data(), ldc, c_dtype};
+    g.a_transposed = a_transposed;
     g.epilogue.activation = activation;
     g.epilogue.scale = scale, g.epilogue.beta = beta, g.epilogue.add_first = add_first;
     if (bias) g.epilogue.bias = {b.data(), other};
@@ -135,7 +138,7 @@ struct Problem {
       for (int64_t j = 0; j < n; ++j) {
         double x = 0;
         for (int64_t p = 0; p < k; ++p) {
-          x += a.get(i * lda + p) * w.get(j * n_stride + p * k_stride);
+          x += a.get(a_transposed ? p * lda + i : i * lda + p) * w.get(j * n_stride + p * k_stride);
         }
         const double sum_size = std::sqrt(double(k)) / 2 * std::abs(scale);
         x *= scale;
@@ -194,6 +197,22 @@ TEST_P(PackedGemm, WeightsByK) {
       problem.check(name());
       if (HasFatalFailure()) return;
     }
+  }
+}
+
+TEST_P(PackedGemm, TransposedRows) {
+  for (DType dtype : dtypes()) {
+    for (int64_t m : {1, 3, 15, 16, 17, 40}) {
+      for (int64_t k : {1, 2, 15, 16, 17, 31, 33, 70}) {
+        Problem problem{dtype, dtype, dtype, {m, 40, k}};
+        problem.a_transposed = problem.weight_by_k = true;
+        problem.check(name());
+        if (HasFatalFailure()) return;
+      }
+    }
+    Problem gradient{dtype, DType::Float, dtype, {150, 33, 3001}};
+    gradient.a_transposed = gradient.weight_by_k = gradient.in_place = true;
+    gradient.check(name());
   }
 }
 
@@ -330,6 +349,28 @@ TEST(PackedGemmWeights, OtherDTypesAreRoundedAsTheyArePacked) {
       for (int64_t i = 0; i < n * k; ++i) rounded.set(i, w.get(i));
       EXPECT_EQ(packed({dtype, n, k, w.data(), from, k, 1}),
                 packed({dtype, n, k, rounded.data(), dtype, k, 1}));
+    }
+  }
+}
+
+// Dense along k or n, the other way round, spread in both: always the same panels.
+TEST(PackedGemmWeights, StridesDoNotMatter) {
+  for (DType dtype : kDTypes) {
+    for (DType from : kDTypes) {
+      for (int64_t n : {1, 15, 32, 33, 70}) {
+        for (int64_t k : {1, 2, 15, 16, 31, 32, 33, 65, 100}) {
+          Array by_n = Array::random(from, n * k, 2), by_k(from, n * k), spread(from, 3 * n * k);
+          for (int64_t j = 0; j < n; ++j) {
+            for (int64_t p = 0; p < k; ++p) {
+              by_k.set(p * n + j, by_n.get(j * k + p));
+              spread.set(3 * (j * k + p), by_n.get(j * k + p));
+            }
+          }
+          const auto want = packed({dtype, n, k, spread.data(), from, 3 * k, 3});
+          ASSERT_EQ(packed({dtype, n, k, by_n.data(), from, k, 1}), want) << n << "x" << k;
+          ASSERT_EQ(packed({dtype, n, k, by_k.data(), from, 1, n}), want) << n << "x" << k;
+        }
+      }
     }
   }
 }

@@ -35,9 +35,12 @@ struct Finish {
 };
 
 // Rows of a, of any dtype, as `to` with rows ld elements apart; [k, k_padded) is zero.
+// ld covers k rounded up to 64 bytes. Where a is transposed, its rows are dense in the
+// other direction: lda is the distance of one k from the next.
 struct Stage {
   const void* a;
   DType dtype;
+  bool transposed;
   int64_t lda, rows, k, k_padded;
   void* out;
   DType to;
@@ -70,11 +73,15 @@ constexpr int64_t padded_k(DType dtype, int64_t k) {
 }
 constexpr int64_t panels_of(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
+// pack_panel: one panel of a weight that is dense along k or along n and becomes float or
+// bfloat16; false for any other.
 namespace avx2 {
 extern const Kernels f32, bf16, f16;
+bool pack_panel(const Weight& weight, int64_t panel, void* to);
 }
 namespace avx512 {
 extern const Kernels f32, bf16, f16;
+bool pack_panel(const Weight& weight, int64_t panel, void* to);
 }
 namespace avx512_bf16 {
 extern const Kernels bf16;

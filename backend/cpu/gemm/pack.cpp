@@ -23,13 +23,11 @@ template <>
 half convert(bfloat16 x) { return half(static_cast<float>(x)); }
 
 template <class To, class From>
-void pack_panel(const Weight& w, int64_t panel, To* to) {
+void pack_any(const Weight& w, int64_t panel, To* to) {
   constexpr int64_t group = sizeof(To) == 2 && std::is_same_v<To, bfloat16> ? 2 : 1;
   const From* from = static_cast<const From*>(w.data);
   const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, w.n - first);
-  const int64_t k_padded = (w.k + group - 1) / group * group;
-  if (columns < kPanel || k_padded != w.k) std::memset(to, 0, k_padded * kPanel * sizeof(To));
-  // Blocks of k: the lines of a panel's 32 columns stay in the cache where k is the
+  // Any strides, and float16. Blocks of k: the lines of a panel's 32 columns stay in the cache where k is the
   // dense direction, as it is in torch's weights.
   constexpr int64_t block = 16;
   for (int64_t begin = 0; begin < w.k; begin += block) {
@@ -56,12 +54,18 @@ template <class To>
 void pack_as(const Weight& w, To* out) {
   const int64_t size = padded_k(w.dtype, w.k) * kPanel, panels = panels_of(w.n);
   const int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(size, 1));
+  const auto fast = isa() >= Isa::Avx512 ? avx512::pack_panel : avx2::pack_panel;
   parallel_for(0, panels, grain, [&](int64_t first, int64_t last) {
     for (int64_t panel = first; panel < last; ++panel) {
+      // What no value is written to, beyond n and beyond an odd k, is zero.
+      if ((panel + 1) * kPanel > w.n || padded_k(w.dtype, w.k) != w.k) {
+        std::memset(out + panel * size, 0, static_cast<size_t>(size) * sizeof(To));
+      }
+      if (fast(w, panel, out + panel * size)) continue;
       switch (w.data_dtype) {
-        case DType::Float: pack_panel<To, float>(w, panel, out + panel * size); break;
-        case DType::BFloat16: pack_panel<To, bfloat16>(w, panel, out + panel * size); break;
-        default: pack_panel<To, half>(w, panel, out + panel * size);
+        case DType::Float: pack_any<To, float>(w, panel, out + panel * size); break;
+        case DType::BFloat16: pack_any<To, bfloat16>(w, panel, out + panel * size); break;
+        default: pack_any<To, half>(w, panel, out + panel * size);
       }
     }
   });

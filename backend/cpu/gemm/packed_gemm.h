@@ -1,6 +1,6 @@
 #pragma once
 
-// c = epilogue(a * W) for a constant W that is packed once, with everything that
+// c = epilogue(a * W) for a W that is packed, most often once, with everything that
 // can follow a linear layer done while the result is still in the cache.
 //
 //   std::vector<char> panels(gemm::packed_bytes(DType::BFloat16, n, k));   // 64-byte aligned
@@ -11,6 +11,9 @@
 //
 // Products are summed in float whatever the dtype. The packed form depends on the
 // dtype alone: not on the processor, the implementation or the number of threads.
+//
+// The gradients of y = x W are products of this kind, too: of x, dy times the weight
+// packed the other way (strides exchanged); of W, x transposed times dy, packed for it.
 
 #include <cstddef>
 #include <cstdint>
@@ -83,6 +86,7 @@ struct Gemm {
   int64_t ldc;
   DType c_dtype;
   Epilogue epilogue = {};
+  bool a_transposed = false; // a is k x m: element (i, p) at a[p * lda + i]
 };
 
 // On the calling thread and, where it pays, on OpenMP's others. m, n or k may be 0.

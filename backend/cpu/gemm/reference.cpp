@@ -61,7 +61,8 @@ void reference_gemm(const Gemm& g) {
         float sum = 0;
         for (int64_t p = 0; p < g.k; ++p) {
           const int64_t at = column + p / group * group * kPanel + p % group;
-          sum += value(g.a, g.dtype, i * g.lda + p) * value(g.packed, g.dtype, at);
+          sum += value(g.a, g.dtype, g.a_transposed ? p * g.lda + i : i * g.lda + p) *
+                 value(g.packed, g.dtype, at);
         }
         set(g.c, g.c_dtype, i * g.ldc + j, finished(g.epilogue, sum, i, j));
       }
