@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace xpu_lite::cpu::gemm {
 namespace {
@@ -26,13 +27,17 @@ Grid thread_grid(DType dtype, int64_t m, int64_t n, int64_t k, int threads, int 
   const double nanoseconds = std::max(double(m) * double(n) * double(k) / 45,
                                       double(n) * double(k) * dtype_size(dtype) / 15);
   const int most = static_cast<int>(std::clamp<double>(nanoseconds / 4000, 1, threads));
+  // Shares that are as good as equal differ in what all cores read: a once per part of
+  // the columns, the weight once per part of the rows. a was just written and is near.
   Grid best;
-  int64_t best_cost = share_cost(m, panels, tile_rows);
-  // Ties go to more parts of the columns: each panel then passes one core only.
+  double best_cost = std::numeric_limits<double>::infinity(), best_reads = best_cost;
   for (int columns = std::min<int64_t>(most, panels); columns >= 1; --columns) {
     const int rows = static_cast<int>(std::min<int64_t>(most / columns, m));
-    const int64_t cost = share_cost(up(m, rows), up(panels, columns), tile_rows);
-    if (cost < best_cost) best = {rows, columns}, best_cost = cost;
+    const double cost = double(share_cost(up(m, rows), up(panels, columns), tile_rows));
+    const double reads = 0.5 * columns * double(m) + rows * double(n);
+    if (cost < 0.98 * best_cost || (cost < 1.02 * best_cost && reads < best_reads)) {
+      best = {rows, columns}, best_cost = cost, best_reads = reads;
+    }
   }
   return best;
 }

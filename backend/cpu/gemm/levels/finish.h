@@ -63,13 +63,64 @@ void finish_rows(const Finish& f) {
   }
 }
 
+// The same for whole panels, with at most a bias and a residual in c's dtype: with a
+// short k, what finish_rows asks for each register would cost as much as the product.
+template <Activation activation, class C, bool residual>
+void finish_panel(const Finish& f) {
+  const Gemm& g = *f.gemm;
+  const Epilogue& e = g.epilogue;
+  const Reg scale = splat(e.scale), beta = splat(e.beta);
+  constexpr int registers = kPanel / kLanes;
+  Reg bias[registers];
+  for (int v = 0; v < registers; ++v) {
+    bias[v] = e.bias.data ? load_any(e.bias.data, e.bias.dtype, f.column + v * kLanes, kLanes)
+                          : zero();
+  }
+  C* c = static_cast<C*>(g.c) + f.row * g.ldc + f.column;
+  const C* add = nullptr;
+  if constexpr (residual) add = static_cast<const C*>(e.add.data) + f.row * e.add.ld + f.column;
+  const bool before = e.add_first;
+  for (int64_t i = 0; i < f.rows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < registers; ++v) {
+      Reg x = fma(load(f.sums + i * kPanel + v * kLanes), scale, bias[v]);
+      if constexpr (residual) {
+        const Reg r = load(add + v * kLanes);
+        x = before ? activate<activation>(fma(r, beta, x)) : fma(r, beta, activate<activation>(x));
+      } else {
+        x = activate<activation>(x);
+      }
+      store(c + v * kLanes, x);
+    }
+    c += g.ldc;
+    if constexpr (residual) add += e.add.ld;
+  }
+}
+
+template <Activation activation, class C>
+void finish_panel_of(const Finish& f) {
+  f.gemm->epilogue.add.data ? finish_panel<activation, C, true>(f)
+                            : finish_panel<activation, C, false>(f);
+}
+
+template <Activation activation>
+void finish_with(const Finish& f) {
+  const Gemm& g = *f.gemm;
+  const Epilogue& e = g.epilogue;
+  const bool plain = f.columns == kPanel && !e.mul.data && g.c_dtype != DType::Half &&
+      (!e.add.data || e.add.dtype == g.c_dtype);
+  if (!plain) return finish_rows<activation>(f);
+  g.c_dtype == DType::Float ? finish_panel_of<activation, float>(f)
+                            : finish_panel_of<activation, bfloat16>(f);
+}
+
 void finish(const Finish& f) {
   switch (f.gemm->epilogue.activation) {
-    case Activation::None: return finish_rows<Activation::None>(f);
-    case Activation::ReLU: return finish_rows<Activation::ReLU>(f);
-    case Activation::GeluErf: return finish_rows<Activation::GeluErf>(f);
-    case Activation::GeluTanh: return finish_rows<Activation::GeluTanh>(f);
-    case Activation::SiLU: return finish_rows<Activation::SiLU>(f);
+    case Activation::None: return finish_with<Activation::None>(f);
+    case Activation::ReLU: return finish_with<Activation::ReLU>(f);
+    case Activation::GeluErf: return finish_with<Activation::GeluErf>(f);
+    case Activation::GeluTanh: return finish_with<Activation::GeluTanh>(f);
+    case Activation::SiLU: return finish_with<Activation::SiLU>(f);
   }
 }
 
