@@ -10,11 +10,10 @@
 
 #include "backend/runtime/error.h"
 #include "backend/runtime/options.h"
+#include "backend/runtime/tile_permission.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #define XPU_LITE_X86 1
 #endif
 
@@ -44,19 +43,12 @@ uint64_t saved_states() {
   return (static_cast<uint64_t>(high) << 32) | low;
 }
 
-// Linux gives tiles to a process only after it has asked for them.
-bool request_tiles() {
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 Isa detect() {
   const Registers one = cpuid(1);
   const bool osxsave = bit(one.ecx, 27);
   if (!osxsave) return Isa::Scalar;
   const uint64_t saved = saved_states();
   const bool ymm = (saved & 0x6) == 0x6, zmm = (saved & 0xe6) == 0xe6;
-  const bool tiles = (saved & 0x60000) == 0x60000;
   const Registers seven = cpuid(7), seven_one = cpuid(7, 1);
   const bool fma = bit(one.ecx, 12), f16c = bit(one.ecx, 29), avx2 = bit(seven.ebx, 5);
   if (!(ymm && fma && f16c && avx2)) return Isa::Scalar;
@@ -66,8 +58,8 @@ Isa detect() {
   if (!bit(seven.ecx, 11)) return Isa::Avx512;
   if (!bit(seven_one.eax, 5)) return Isa::Avx512Vnni;
   if (!bit(seven.edx, 23)) return Isa::Avx512Bf16;
-  const bool amx = bit(seven.edx, 24) && bit(seven.edx, 22) && bit(seven.edx, 25);
-  return amx && tiles && request_tiles() ? Isa::Amx : Isa::Avx512Fp16;
+  const TileSupport& tiles = tile_support();
+  return tiles.usable() && tiles.bf16 && tiles.int8 ? Isa::Amx : Isa::Avx512Fp16;
 }
 
 std::string trim(std::string text) {
