@@ -5,6 +5,7 @@
 #include "backend/aten/core/errors.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/kernel_library.h"
+#include "backend/xpu/ops/elementwise_name.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -25,11 +26,9 @@ DType result_type(DType type, Result result) {
   if (result == Result::kReal) {
     if (type == DType::C64) return DType::F32;
     if (type == DType::C128) return DType::F64;
-    if (type == DType::C32) return DType::F16;
+    if (type == DType::C32) return DType::F32; // what it computes in
   }
-  if (result == Result::kComplex) {
-    return type == DType::F64 ? DType::C128 : type == DType::F16 ? DType::C32 : DType::C64;
-  }
+  if (result == Result::kComplex) return type == DType::F64 ? DType::C128 : DType::C64;
   return type;
 }
 
@@ -65,9 +64,8 @@ void pointwise(const char* op, at::TensorIteratorBase& iter, const char* kernel,
   xpu::Elementwise call;
   call.name = kernel;
   call.type = dtype_of(op, scalar_type);
-  const std::string name = std::string("ew_") + kernel + "_" + xpu::suffix(call.type);
-  TORCH_CHECK_NOT_IMPLEMENTED(xpu::find_kernel(name) != nullptr, '"', op,
-                              "\" not implemented for '", c10::toString(scalar_type), "'");
+  TORCH_CHECK_NOT_IMPLEMENTED(xpu::find_kernel(xpu::EwKernelName(kernel, call.type)) != nullptr,
+                              '"', op, "\" not implemented for '", c10::toString(scalar_type), "'");
   call.dims = iter.ndim();
   TORCH_CHECK(iter.ndim() <= xpu::kMaxDims, op, ": at most ", xpu::kMaxDims, " dimensions, got ",
               iter.ndim());

@@ -41,30 +41,48 @@ void reorder(Stream& stream, const Operand& operand, void* from, void* to, bool 
   arguments.execute(operand.reorder, stream);
 }
 
-// An operand in the layout that the primitive wants.
+// An operand in the layout that the primitive wants; `kept`: it is there already.
 class InLayout {
  public:
-  InLayout(Stream& stream, const Operand& operand, void* data, bool written)
+  InLayout(Stream& stream, const Operand& operand, void* data, bool written,
+           const void* kept = nullptr)
       : stream_(stream),
         operand_(operand),
-        data_(data),
+        data_(kept == nullptr ? data : const_cast<void*>(kept)),
         written_(written),
-        temporary_(stream, operand.same ? 0 : operand.bytes) {
-    if (!operand.same && !written) reorder(stream, operand, data, temporary_.data(), false);
+        same_(operand.same || kept != nullptr),
+        temporary_(stream, same_ ? 0 : operand.bytes) {
+    if (!same_ && !written) reorder(stream, operand, data, temporary_.data(), false);
   }
-  void* data() const { return operand_.same ? data_ : temporary_.data(); }
+  void* data() const { return same_ ? data_ : temporary_.data(); }
   // After the primitive has written it.
   void store() {
-    if (!operand_.same && written_) reorder(stream_, operand_, temporary_.data(), data_, true);
+    if (!same_ && written_) reorder(stream_, operand_, temporary_.data(), data_, true);
   }
 
  private:
   Stream& stream_;
   const Operand& operand_;
   void* const data_;
-  const bool written_;
+  const bool written_, same_;
   const Temporary temporary_;
 };
+
+// The weight in memory of its own, used on `stream` only.
+std::shared_ptr<const void> reordered(Stream& stream, const Operand& weight, void* data) {
+  const Allocation memory = allocate(stream.device(), weight.bytes, stream);
+  std::shared_ptr<const void> form(memory.data,
+                                   [context = memory.context](const void*) { release(context); });
+  reorder(stream, weight, data, memory.data, false);
+  return form;
+}
+
+std::shared_ptr<const void> kept_form(Stream& stream, const Convolution& c,
+                                      const ConvolutionEntry& entry) {
+  if (c.forms == nullptr || entry.weight.same) return nullptr;
+  return c.forms->find(entry.weight_layout, entry.weight.bytes,
+                       [&] { return reordered(stream, entry.weight, c.weight.data); });
+}
 
 void execute(Stream& stream, Direction direction, const Convolution& c,
              const ConvolutionEntry& entry) {
@@ -72,7 +90,8 @@ void execute(Stream& stream, Direction direction, const Convolution& c,
   const bool data = direction == Direction::BackwardData;
   const bool weights = direction == Direction::BackwardWeights;
   InLayout src(stream, entry.src, c.src.data, data);
-  InLayout weight(stream, entry.weight, c.weight.data, weights);
+  const auto kept = weights ? nullptr : kept_form(stream, c, entry);
+  InLayout weight(stream, entry.weight, c.weight.data, weights, kept.get());
   InLayout dst(stream, entry.dst, c.dst.data, forward);
   const Temporary scratch(stream, entry.scratch_bytes);
 

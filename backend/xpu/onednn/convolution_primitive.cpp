@@ -1,7 +1,10 @@
 #include "backend/xpu/onednn/convolution_primitive.h"
 
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "backend/runtime/error.h"
 #include "backend/xpu/launch.h"
@@ -94,6 +97,15 @@ void finish(Operand& operand, const memory::desc& wanted, bool written,
   }
 }
 
+// The number of a weight's layout. What a transposed convolution calls the outputs is
+// what another calls the inputs.
+int64_t number_of(memory::desc layout, bool transposed) {
+  static auto* mutex = new std::mutex;
+  static auto* numbers = new std::map<std::pair<std::vector<uint8_t>, bool>, int64_t>;
+  std::lock_guard<std::mutex> lock(*mutex);
+  return numbers->emplace(std::pair(layout.get_blob(), transposed), numbers->size()).first->second;
+}
+
 template <class Kind>
 std::shared_ptr<ConvolutionEntry> make(const dnnl::engine& engine, Direction direction,
                                        const Convolution& c, bool keep_data_layout,
@@ -149,6 +161,7 @@ std::shared_ptr<ConvolutionEntry> make(const dnnl::engine& engine, Direction dir
       break;
     }
   }
+  if (!entry->weight.same) entry->weight_layout = number_of(entry->weight.wanted, c.transposed);
   return entry;
 }
 

@@ -25,6 +25,7 @@ struct ConvolutionEntry {
   Operand src, weight, dst;
   dnnl::memory::desc bias, scratch;
   size_t scratch_bytes = 0;
+  int64_t weight_layout = 0; // WeightForms::find
 };
 
 std::shared_ptr<const ConvolutionEntry> make_convolution(int device, Direction direction,

@@ -1,9 +1,9 @@
 #include "backend/xpu/ops/elementwise.h"
 
-#include <cstdio>
 #include <cstring>
 
 #include "backend/xpu/ops/elementwise_copy.h"
+#include "backend/xpu/ops/elementwise_name.h"
 #include "backend/xpu/ops/elementwise_rows.h"
 #include "backend/xpu/ops/elementwise_shape.h"
 #include "backend/xpu/ops/scratch_memory.h"
@@ -33,9 +33,7 @@ void coalesce(Elementwise& call) {
 
 void elementwise(Stream& stream, Elementwise& call) {
   if (count(call.dims, call.size.data()) == 0) return;
-  char kernel[64];
-  std::snprintf(kernel, sizeof kernel, "ew_%.*s_%s", static_cast<int>(call.name.size()),
-                call.name.data(), suffix(call.type));
+  const EwKernelName kernel(call.name, call.type);
   ScratchMemory memory[kEwOperands];
   coalesce(call);
   // The result first, if it cannot be written in place: the others are then packed

@@ -8,6 +8,8 @@
 // the rest of the engine knows of it: plain descriptions of tensors, and Library.
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "backend/runtime/stream.h"
@@ -46,6 +48,19 @@ struct Matmul {
   Epilogue epilogue;
 };
 
+// Keeps a weight in the layouts that primitives want.
+class WeightForms {
+ public:
+  // Equal numbers mean equal layouts. Null: it is not kept, the caller makes one for this
+  // call; else what `make` returned, now or before.
+  virtual std::shared_ptr<const void> find(
+      int64_t layout, size_t bytes,
+      const std::function<std::shared_ptr<const void>()>& make) = 0;
+
+ protected:
+  ~WeightForms() = default;
+};
+
 // A convolution of 1 to 3 spatial dimensions, shapes and parameters as in PyTorch: data
 // [N, C, ...], contiguous or channels last; weight [out, in / groups, ...], if
 // transposed [in, out / groups, ...].
@@ -57,6 +72,7 @@ struct Convolution {
   View src, weight, dst; // of the forward pass; backward writes the gradient of one
   View bias;             // data null: none; if its data is null, so is its gradient
   Epilogue epilogue;     // forward only
+  WeightForms* forms = nullptr; // of a weight that is read; null: it is never kept
 };
 
 enum class Direction : uint8_t { Forward, BackwardData, BackwardWeights };
