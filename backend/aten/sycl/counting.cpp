@@ -16,6 +16,8 @@
 #include <ATen/ops/unique_dim_consecutive.h>
 #include <ATen/ops/zeros.h>
 
+#include "backend/aten/sycl/refuse.h"
+
 namespace xpu_lite::aten::sycl {
 namespace {
 
@@ -54,6 +56,7 @@ Tensor none(const Tensor& self) { return at::empty({0}, self.options().dtype(at:
 
 Tensor bincount(const Tensor& self, const std::optional<Tensor>& weights_arg,
                 int64_t minlength) {
+  refuse_if(!at::isIntegralType(self.scalar_type(), false), "bincount", self.scalar_type());
   TORCH_CHECK(minlength >= 0, "minlength should be >= 0");
   const Tensor weights = weights_arg.value_or(Tensor());
   if (self.dim() == 1 && self.numel() == 0)
@@ -82,6 +85,7 @@ Tensor& histc_out(const Tensor& self, int64_t bins, const at::Scalar& min,
               "torch.histogram: input tensor and hist tensor should have the same dtype, but got "
               "input ",
               self.scalar_type(), " and hist ", out.scalar_type());
+  refuse_if(!at::isFloatingType(self.scalar_type()), "histc", self.scalar_type());
   at::native::resize_output(out, {bins});
   out.zero_();
   if (self.numel() == 0) return out;
@@ -97,7 +101,6 @@ Tensor& histc_out(const Tensor& self, int64_t bins, const at::Scalar& min,
   TORCH_CHECK(low < high, "torch.histc: max must be larger than min");
   x = x.masked_select(x.ge(low).logical_and_(x.le(high)));
   if (x.numel() == 0) return out;
-  if (!at::isFloatingType(x.scalar_type())) x = x.to(at::kFloat);
   Tensor bin = x.sub(low).mul_(static_cast<double>(bins)).div_(high - low).to(at::kLong);
   bin.clamp_(0, bins - 1);
   out.copy_(at::zeros({bins}, bin.options()).index_add_(0, bin, at::ones_like(bin)));
@@ -124,6 +127,7 @@ Tensor repeat_interleave(const Tensor& repeats, std::optional<int64_t> output_si
 
 std::tuple<Tensor, Tensor, Tensor> unique2(const Tensor& self, bool /*sorted*/,
                                            bool return_inverse, bool return_counts) {
+  refuse_if(self.is_complex(), "unique", self.scalar_type());
   if (self.numel() == 0) {
     Tensor inverse = return_inverse ? at::empty(self.sizes(), self.options().dtype(at::kLong))
                                     : none(self);
@@ -147,6 +151,7 @@ std::tuple<Tensor, Tensor> unique(const Tensor& self, bool sorted, bool return_i
 std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor& self, bool return_inverse,
                                                       bool return_counts,
                                                       std::optional<int64_t> dim) {
+  refuse_if(self.is_complex(), "unique", self.scalar_type());
   if (dim && !(*dim == 0 && self.dim() == 1))
     return at::unique_dim_consecutive(self, *dim, return_inverse, return_counts);
   if (self.numel() == 0) {

@@ -7,6 +7,7 @@
 #include <ATen/native/UnaryOps.h>
 
 #include "backend/aten/sycl/elementwise.h"
+#include "backend/aten/sycl/refuse.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -18,8 +19,14 @@ using c10::Scalar;
 constexpr PointwiseOptions kCompare{.result = Result::kBool};
 constexpr PointwiseOptions kCompareSwapped{.result = Result::kBool, .swapped = true};
 
-void eq(TensorIteratorBase& i) { pointwise("eq", i, "eq", {}, kCompare); }
-void ne(TensorIteratorBase& i) { pointwise("ne", i, "ne", {}, kCompare); }
+// Complex numbers of half precision are compared as what they are widened to.
+void equality(TensorIteratorBase& i, const char* name) {
+  PointwiseOptions options = kCompare;
+  if (i.common_dtype() == at::kComplexHalf) options.type = at::kComplexFloat;
+  pointwise(name, i, name, {}, options);
+}
+void eq(TensorIteratorBase& i) { equality(i, "eq"); }
+void ne(TensorIteratorBase& i) { equality(i, "ne"); }
 void lt(TensorIteratorBase& i) { pointwise("lt", i, "lt", {}, kCompare); }
 void le(TensorIteratorBase& i) { pointwise("le", i, "le", {}, kCompare); }
 void gt(TensorIteratorBase& i) { pointwise("gt", i, "lt", {}, kCompareSwapped); }
@@ -32,14 +39,20 @@ bool floating(TensorIteratorBase& i) { return at::isFloatingType(i.common_dtype(
 void fmax(TensorIteratorBase& i) { pointwise("fmax", i, floating(i) ? "fmax" : "maximum"); }
 void fmin(TensorIteratorBase& i) { pointwise("fmin", i, floating(i) ? "fmin" : "minimum"); }
 
-void clamp(TensorIteratorBase& i) { pointwise("clamp", i, "clamp"); }
+void clamp(TensorIteratorBase& i) {
+  refuse_bool("clamp", i.common_dtype());
+  pointwise("clamp", i, "clamp");
+}
 void clamp_scalar(TensorIteratorBase& i, const Scalar& low, const Scalar& high) {
+  refuse_bool("clamp", i.common_dtype());
   pointwise("clamp", i, "clamp_scalar", {low, high});
 }
 void clamp_min(TensorIteratorBase& i, Scalar low) {
+  refuse_bool("clamp_min", i.common_dtype());
   pointwise("clamp_min", i, "maximum_scalar", {low});
 }
 void clamp_max(TensorIteratorBase& i, Scalar high) {
+  refuse_bool("clamp_max", i.common_dtype());
   pointwise("clamp_max", i, "minimum_scalar", {high});
 }
 

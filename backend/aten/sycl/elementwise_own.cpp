@@ -14,6 +14,9 @@ using at::Tensor;
 Tensor& eye_m_out(int64_t n, int64_t m, Tensor& out) {
   TORCH_CHECK(n >= 0, "n must be greater or equal to 0, got ", n);
   TORCH_CHECK(m >= 0, "m must be greater or equal to 0, got ", m);
+  const at::ScalarType type = out.scalar_type();
+  TORCH_CHECK_NOT_IMPLEMENTED(!at::isBarebonesUnsignedType(type) && type != at::kComplexHalf,
+                              "\"eye\" not implemented for '", type, "'");
   out.resize_({n, m});
   out.zero_();
   if (n != 0 && m != 0) out.diagonal().fill_(1);
@@ -54,13 +57,15 @@ Tensor glu_backward(const Tensor& grad, const Tensor& self, int64_t dim) {
 
 std::tuple<Tensor&, Tensor&> log_sigmoid_forward_out(const Tensor& self, Tensor& output,
                                                      Tensor& buffer) {
+  output.resize_as_(self); // as on the CPU, without the warning of other operators
   auto iter = at::TensorIterator::unary_op(output, self);
   pointwise("log_sigmoid", iter, "log_sigmoid");
   return std::forward_as_tuple(output, buffer);
 }
 
 std::tuple<Tensor, Tensor> log_sigmoid_forward(const Tensor& self) {
-  Tensor output = at::empty_like(self), buffer = at::empty({0}, self.options());
+  Tensor output = at::empty_like(self, at::MemoryFormat::Contiguous);
+  Tensor buffer = at::empty({0}, self.options());
   log_sigmoid_forward_out(self, output, buffer);
   return {output, buffer};
 }

@@ -8,7 +8,9 @@
 #include <ATen/native/TensorFactories.h>
 #include <ATen/native/UnaryOps.h>
 
+#include "backend/aten/sycl/copy_kernel.h"
 #include "backend/aten/sycl/elementwise.h"
+#include "backend/aten/sycl/refuse.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -37,6 +39,7 @@ void isneginf(TensorIteratorBase& i) {
   pointwise("isneginf", i, "isneginf", {}, {.result = Result::kBool, .type = i.dtype(1)});
 }
 void abs(TensorIteratorBase& i) {
+  refuse_bool("abs", i.dtype(1));
   pointwise("abs", i, "abs", {}, {.result = Result::kReal, .type = i.dtype(1)});
 }
 void angle(TensorIteratorBase& i) {
@@ -45,6 +48,10 @@ void angle(TensorIteratorBase& i) {
             {.result = Result::kReal, .type = complex ? i.dtype(1) : i.dtype(0)});
 }
 void conj_physical(TensorIteratorBase& i) {
+  if (!at::isComplexType(i.dtype(1))) { // out= of real numbers
+    if (i.numel()) copy_kernel(i.tensor(1), i.tensor(0));
+    return;
+  }
   pointwise("conj_physical", i, "conj", {}, {.type = i.dtype(1)});
 }
 void logit(TensorIteratorBase& i, const Scalar& eps) { pointwise("logit", i, "logit", {eps}); }

@@ -21,6 +21,8 @@ struct structured_index_reduce : at::meta::structured_index_reduce {
 at::Tensor index_select(const at::Tensor& self, int64_t dim, const at::Tensor& index);
 at::Tensor& index_select_out(const at::Tensor& self, int64_t dim, const at::Tensor& index,
                              at::Tensor& out);
+at::Tensor embedding(const at::Tensor& weight, const at::Tensor& indices, int64_t padding_idx,
+                     bool scale_grad_by_freq, bool sparse);
 // Rows of weight's gradient: the sums of grad's rows by index.
 at::Tensor embedding_dense_backward(const at::Tensor& grad, const at::Tensor& indices,
                                     int64_t num_weights, int64_t padding_idx,

@@ -129,6 +129,7 @@ std::tuple<Tensor, Tensor> rms_norm(const Tensor& input, at::IntArrayRef shape,
                            out(rstd), rows, length, 1, 1, static_cast<float>(eps),
                            std::bit_cast<uint64_t>(eps)};
   run(op, x, [&](Stream& stream) { xpu::row_norm(stream, type, a); });
+  if (y.numel() == 0 && weight.defined()) y = y.mul(weight.to(y.scalar_type())); // its strides
   return {y, rstd};
 }
 

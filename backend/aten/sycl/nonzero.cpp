@@ -69,7 +69,10 @@ Tensor& nonzero_out(const Tensor& self, Tensor& out) {
   check_out("nonzero", self, out);
   const Tensor dense = self.contiguous();
   const Tensor counts = counted(dense);
-  at::native::resize_output(out, {total_of(counts), self.dim()});
+  const int64_t total = total_of(counts);
+  // Made anew it is column by column, like the result of nonzero().
+  if (at::native::resize_output(out, {total, self.dim()}))
+    out.as_strided_({total, self.dim()}, {1, total});
   write(dense, counts, out);
   return out;
 }

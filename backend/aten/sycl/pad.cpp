@@ -4,6 +4,7 @@
 #include <ATen/native/Resize.h>
 #include <ATen/ops/empty.h>
 
+#include "backend/aten/sycl/refuse.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/pad.h"
 
@@ -34,6 +35,7 @@ xpu::PadArgs geometry(at::IntArrayRef sizes, at::IntArrayRef padding, bool refle
 
 void forward(const char* op, const Tensor& self, at::IntArrayRef padding, bool reflect,
              const Tensor& to) {
+  refuse_bool(op, self.scalar_type());
   if (to.numel() == 0) return;
   const Tensor from = self.contiguous();
   const Tensor dense =

@@ -52,7 +52,7 @@ xpu::DType type_of(const Pooling& p, const Tensor& t, bool integers) {
 
 void max_forward(const Pooling& p, const Tensor& input, const Tensor& output,
                  const Tensor& indices) {
-  const xpu::DType type = type_of(p, input, /*integers=*/true);
+  const xpu::DType type = type_of(p, input, /*integers=*/!p.adaptive);
   const at::MemoryFormat format = format_of(input, p.dims);
   const Tensor source = input.contiguous(format);
   const Written values(output, format), places(indices, format);

@@ -10,6 +10,7 @@
 #include <ATen/ops/real.h>
 #include <ATen/ops/where.h>
 
+#include "backend/aten/sycl/refuse.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/scan.h"
 
@@ -69,9 +70,11 @@ void scan(const char* op, const char* kernel, const Tensor& self_, const Tensor&
 
 // The class has cast self to result's type. Bool is summed as int64 and has no scan.
 void cumsum(const Tensor& result, const Tensor& self, int64_t dim) {
+  refuse_bool("cumsum", result.scalar_type());
   scan("cumsum", "cumsum", self, result, Tensor(), dim);
 }
 void cumprod(const Tensor& result, const Tensor& self, int64_t dim) {
+  refuse_bool("cumprod", result.scalar_type());
   scan("cumprod", "cumprod", self, result, Tensor(), dim);
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/native/Resize.h>
 #include <ATen/ops/empty.h>
 
+#include "backend/aten/sycl/refuse.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/search.h"
 
@@ -21,6 +22,7 @@ Tensor& searchsorted_out(const Tensor& sequence, const Tensor& self, bool out_in
   const bool after = side ? *side == "right" : right;
   // Both in one dtype, dense.
   const at::ScalarType type = at::promoteTypes(sequence.scalar_type(), self.scalar_type());
+  refuse_if(type == at::kBool || at::isComplexType(type), "searchsorted", type);
   const Tensor boundaries = sequence.to(type).contiguous();
   const Tensor values = self.to(type).contiguous();
   const Tensor order = sorter.defined() ? sorter.contiguous() : Tensor();

@@ -11,6 +11,7 @@
 #include <ATen/ops/full.h>
 
 #include "backend/aten/core/errors.h"
+#include "backend/aten/sycl/refuse.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/sort.h"
 
@@ -86,9 +87,22 @@ void ordered(const char* op, const Tensor& self, int64_t dim, int64_t count, boo
   put_back(indices, dim, places);
 }
 
+// What torch's CPU says of the out= arguments of operators that pick.
+void check_picked_outs(const Tensor& self, const Tensor& values, const Tensor& indices) {
+  TORCH_CHECK(values.scalar_type() == self.scalar_type(),
+              "output values must be of same type as input: expected ", self.scalar_type(),
+              ", got ", values.scalar_type());
+  TORCH_CHECK(indices.scalar_type() == at::kLong,
+              "output indices must be of scalar type Long, got ", indices.scalar_type());
+  TORCH_CHECK(values.device() == self.device() && indices.device() == self.device(),
+              "outputs must be on the device of the input, ", self.device(), ": got ",
+              values.device(), " and ", indices.device());
+}
+
 // One element of each row.
 void picked(const char* op, const Tensor& self, int64_t dim, bool keepdim, xpu::SortPick pick,
             int64_t k, const Tensor& values, const Tensor& indices) {
+  if (pick != xpu::SortPick::Mode) refuse_bool(op, self.scalar_type());
   dim = at::maybe_wrap_dim(dim, self.dim());
   at::DimVector sizes(self.sizes());
   if (self.dim()) {
@@ -156,6 +170,7 @@ std::tuple<Tensor&, Tensor&> kthvalue_out(const Tensor& self, int64_t k, int64_t
   const int64_t n = self.dim() ? self.size(dim) : 1;
   TORCH_CHECK(k >= 1 && k <= n, "kthvalue(): selected number k out of range for dimension ",
               dim);
+  check_picked_outs(self, values, indices);
   at::assert_no_overlap(self, values);
   picked("kthvalue", self, dim, keepdim, xpu::SortPick::Kth, k - 1, values, indices);
   return {values, indices};
@@ -177,12 +192,19 @@ std::tuple<Tensor&, Tensor&> nanmedian_out(const Tensor& self, int64_t dim, bool
   return {values, indices};
 }
 
-std::tuple<Tensor, Tensor> mode(const Tensor& self, int64_t dim, bool keepdim) {
+std::tuple<Tensor&, Tensor&> mode_out(const Tensor& self, int64_t dim, bool keepdim,
+                                      Tensor& values, Tensor& indices) {
+  check_picked_outs(self, values, indices);
   dim = at::maybe_wrap_dim(dim, self.dim());
   if (self.numel() == 0) at::native::zero_numel_check_dims(self, dim, "mode()");
+  picked("mode", self, dim, keepdim, xpu::SortPick::Mode, 0, values, indices);
+  return {values, indices};
+}
+
+std::tuple<Tensor, Tensor> mode(const Tensor& self, int64_t dim, bool keepdim) {
   Tensor values = at::empty({0}, self.options());
   Tensor indices = at::empty({0}, self.options().dtype(at::kLong));
-  picked("mode", self, dim, keepdim, xpu::SortPick::Mode, 0, values, indices);
+  mode_out(self, dim, keepdim, values, indices);
   return {values, indices};
 }
 

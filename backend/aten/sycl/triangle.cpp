@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 
 #include "backend/aten/core/errors.h"
+#include "backend/aten/sycl/refuse.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/triangle.h"
 
@@ -33,20 +34,18 @@ Tensor indices(const char* op, int64_t rows, int64_t columns, int64_t offset, bo
                std::optional<at::ScalarType> dtype, std::optional<at::Layout> layout,
                std::optional<at::Device> device, std::optional<bool> pin_memory) {
   at::native::check_args(rows, columns, layout);
+  const at::ScalarType wanted = dtype.value_or(at::kLong);
+  refuse_if(wanted != at::kLong && wanted != at::kInt, op, wanted);
   const int64_t lower = at::native::get_tril_size(rows, columns, upper ? offset - 1 : offset);
   const int64_t count = upper ? rows * columns - lower : lower;
   Tensor to = at::empty({2, count}, dtype, layout, device, pin_memory, std::nullopt);
   if (count == 0) return to;
-  const at::ScalarType type = to.scalar_type();
-  const bool direct = type == at::kLong || type == at::kInt;
-  const Tensor wide = direct ? to : at::empty({2, count}, to.options().dtype(at::kLong));
   translate([&] {
-    run(op, wide, [&](Stream& stream) {
-      xpu::triangle_indices(stream, wide.scalar_type() == at::kLong,
-                            {out(wide), rows, columns, offset, count, upper});
+    run(op, to, [&](Stream& stream) {
+      xpu::triangle_indices(stream, to.scalar_type() == at::kLong,
+                            {out(to), rows, columns, offset, count, upper});
     });
   });
-  if (!direct) to.copy_(wide);
   return to;
 }
 
@@ -73,6 +72,7 @@ Tensor triu_indices(int64_t rows, int64_t columns, int64_t offset,
 
 Tensor trace(const Tensor& self) {
   TORCH_CHECK(self.dim() == 2, "trace: expected a matrix, but got tensor with dim ", self.dim());
+  refuse_bool("trace", self.scalar_type());
   return self.diagonal().sum();
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/native/im2col_shape_check.h>
 #include <ATen/ops/empty.h>
 
+#include "backend/aten/sycl/refuse.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/window.h"
 
@@ -56,6 +57,7 @@ Tensor& im2col_out(const Tensor& self, at::IntArrayRef kernel, at::IntArrayRef d
   at::DimVector sizes{args.channels * args.kernel_h * args.kernel_w, args.rows * args.cols};
   if (batched) sizes.insert(sizes.begin(), args.batch);
   at::native::resize_output(result, sizes);
+  refuse_integers("im2col", self.scalar_type());
   if (result.numel() == 0) return result;
   const Tensor dense =
       result.is_contiguous() ? result : at::empty(sizes, result.options());
@@ -89,6 +91,7 @@ Tensor& col2im_out(const Tensor& self, at::IntArrayRef output_size, at::IntArray
   at::DimVector sizes{args.channels, args.height, args.width};
   if (batched) sizes.insert(sizes.begin(), args.batch);
   at::native::resize_output(result, sizes);
+  refuse_integers("col2im", self.scalar_type());
   if (result.numel() == 0) return result;
   const Tensor dense =
       result.is_contiguous() ? result : at::empty(sizes, result.options());

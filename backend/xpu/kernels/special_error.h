@@ -7,27 +7,28 @@
 
 namespace xk {
 
-// A rational start by Giles' method of two regions, and two steps of Newton's.
+// A rational start by Giles' method of two regions, and two steps of Newton's: near one
+// on the complement, which is exact there.
 template <class T>
 inline T erfinv(T y) {
+  constexpr T kSlope = T(1.12837916709551257); // of erf at zero
   const T size = sycl::fabs(y);
   if (size > T(1) || y != y) return quiet_nan<T>();
   if (size == T(1)) return sycl::copysign(infinity<T>(), y);
-  T x;
   if (size <= T(0.7)) {
     constexpr T kUp[] = {T(-0.140543331), T(0.914624893), T(-1.645349621), T(0.886226899)};
     constexpr T kDown[] = {T(0.012229801), T(-0.329097515), T(1.442710462), T(-2.118377725), T(1)};
     const T z = y * y;
-    x = y * polynomial(kUp, z) / polynomial(kDown, z);
-  } else {
-    constexpr T kUp[] = {T(1.641345311), T(3.429567803), T(-1.624906493), T(-1.970840454)};
-    constexpr T kDown[] = {T(1.637067800), T(3.543889200), T(1)};
-    const T z = sycl::sqrt(-sycl::log((T(1) - size) / 2));
-    x = sycl::copysign(polynomial(kUp, z) / polynomial(kDown, z), y);
+    T x = y * polynomial(kUp, z) / polynomial(kDown, z);
+    for (int i = 0; i < 2; ++i) x -= (sycl::erf(x) - y) / (kSlope * sycl::exp(-x * x));
+    return x;
   }
-  for (int i = 0; i < 2; ++i)
-    x -= (sycl::erf(x) - y) / (T(1.12837916709551257) * sycl::exp(-x * x));
-  return x;
+  constexpr T kUp[] = {T(1.641345311), T(3.429567803), T(-1.624906493), T(-1.970840454)};
+  constexpr T kDown[] = {T(1.637067800), T(3.543889200), T(1)};
+  const T rest = T(1) - size, z = sycl::sqrt(-sycl::log(rest / 2));
+  T x = polynomial(kUp, z) / polynomial(kDown, z);
+  for (int i = 0; i < 2; ++i) x += (sycl::erfc(x) - rest) / (kSlope * sycl::exp(-x * x));
+  return sycl::copysign(x, y);
 }
 
 // exp(x^2) erfc(x); the product until erfc gets small, then the asymptotic series.

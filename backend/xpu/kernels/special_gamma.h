@@ -45,7 +45,7 @@ template <class T>
 inline T trigamma(T x) {
   T sign = 1, result = 0;
   if (x < T(0.5)) {
-    const T s = sycl::sinpi(x);
+    const T s = sycl::sin(kPi<T> * x); // not sinpi: torch's values near the poles
     sign = -1;
     result = -(kPi<T> * kPi<T>) / (s * s);
     x = T(1) - x;
