@@ -111,7 +111,7 @@ From Intel Extension for PyTorch:
 | `ipex.optimize(model, dtype=torch.bfloat16)` | `model.to("xpu_lite")` and `torch.autocast("xpu_lite")`. Weights are not packed ahead, modules are not fused |
 | `ipex.cpu.runtime.CPUPool`, `pin`, `MultiStreamModule` | `torch.xpu_lite.Stream(cores=[...])`, `with torch.xpu_lite.stream(s):` |
 | `ipex.quantization` | not there; torch's quantized tensors move to the device and compute by route 3 |
-| `device="xpu"` (Intel GPUs) | not there yet: the host engine is the only one |
+| `device="xpu"` (Intel GPUs) | the same `device="xpu_lite"`; `XPU_LITE_DEVICES=level_zero:gpu` ([sycl.md](sycl.md)) |
 | `import oneccl_bindings_for_pytorch`, backend `"ccl"` (torch-ccl) | nothing to import; backend `"xpulite"`, for CPU tensors too |
 
 ## Name by name

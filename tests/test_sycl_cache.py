@@ -57,6 +57,19 @@ def test_a_second_process_builds_nothing(cache):
     assert all(stat.S_IMODE(entry.stat().st_mode) == 0o600 for entry in entries)
 
 
+def test_first_use_builds_and_loads_only_what_it_needs(tmp_path):
+    """One kernel for each operator, and no oneDNN."""
+    code = """
+    import torch
+    from torch_xpu_lite import sycl
+    y = torch.ones(4, device="xpu_lite") + 1
+    assert y.tolist() == [2.0] * 4
+    assert sycl.kernel_counts()[1:] == (0, 2), sycl.kernel_counts()
+    assert "libdnnl" not in open("/proc/self/maps").read()
+    """
+    process.check(code, XPU_LITE_CACHE_DIR=str(tmp_path))
+
+
 def test_damaged_entries_are_built_again(cache):
     before = {entry.name for entry in cache.iterdir()}
     for number, entry in enumerate(sorted(cache.iterdir())):
@@ -107,6 +120,30 @@ def test_a_folder_that_others_may_write_is_not_used(cache):
     assert loaded == 0 and built > 0
     assert said.count("warning") == 1 and str(cache) in said and "chmod 700" in said
     assert {entry: entry.stat().st_mtime_ns for entry in cache.iterdir()} == before
+
+
+def test_links(cache, tmp_path):
+    """A folder may be a link to one that can be trusted; an entry may not."""
+    (tmp_path / "link").symlink_to(cache)
+    loaded, built, said = counts(XPU_LITE_CACHE_DIR=str(tmp_path / "link"))
+    assert loaded > 0 and built == 0 and "warning" not in said
+    for entry in list(cache.iterdir()):
+        entry.rename(tmp_path / entry.name)
+        entry.symlink_to(tmp_path / entry.name)
+    loaded, built, _ = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded == 0 and built > 0
+    assert not any(entry.is_symlink() for entry in cache.iterdir())
+    (tmp_path / "nowhere").symlink_to(tmp_path / "not there")
+    loaded, built, said = counts(XPU_LITE_CACHE_DIR=str(tmp_path / "nowhere"))
+    assert loaded == 0 and built > 0 and said.count("warning") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_a_folder_of_another_user(cache):
+    os.chown(cache, 65534, 65534)
+    loaded, built, said = counts(XPU_LITE_CACHE_DIR=str(cache))
+    assert loaded == 0 and built > 0
+    assert said.count("warning") == 1 and "belongs to another user" in said
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -7,6 +7,8 @@ import sys
 # Extra of pip, a distribution it brings, what it is for.
 _EXTRAS = [
     ("xpu", "intel-sycl-rt", "the SYCL engine: Intel GPUs, the OpenCL CPU device"),
+    ("xpu", "onednn", "fast matrix products and convolutions of the SYCL engine"),
+    ("xpu", "dpctl", "SYCL queues and arrays shared with other packages"),
     ("examples", "transformers", "the examples and the demo"),
     ("dev", "pytest", "the tests"),
 ]
@@ -51,9 +53,9 @@ def run() -> int:
     for extra, distribution, purpose in _EXTRAS:
         try:
             importlib.metadata.version(distribution)
-            _row(extra, f"installed ({purpose})")
+            _row(distribution, f"installed ({purpose})")
         except importlib.metadata.PackageNotFoundError:
-            _row(extra, f"missing ({purpose}): pip install 'torch-xpu-lite[{extra}]'")
+            _row(distribution, f"missing ({purpose}): pip install 'torch-xpu-lite[{extra}]'")
     return 0
 
 

@@ -10,6 +10,7 @@
 
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/errors.h"
+#include "backend/aten/core/fallback.h"
 #include "backend/aten/core/install.h"
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
@@ -35,9 +36,12 @@ class Call {
   int write(const at::Tensor& tensor) { return add(tensor, true); }
 
   // fn(generator, at), where at(place) is the alias of what read() or write() took.
+  // Copies are a fallback, of the operator `name`.`overload`.
   template <class Fn>
-  auto run(const at::Tensor& any, const char* name, const Fn& fn) {
+  auto run(const at::Tensor& any, const char* name, const Fn& fn, const char* overload = "") {
     if (staged_) {
+      const std::string op = std::string("aten::") + name;
+      count_fallback(c10::Dispatcher::singleton().findSchemaOrThrow(op.c_str(), overload));
       note_route(3, name);
       auto result = fn(generator_, *this);
       for (Copy& copy : copies_) {
@@ -151,7 +155,7 @@ at::Tensor& randperm_out(int64_t n, OptionalGenerator generator, at::Tensor& out
     at::Tensor alias = c.at(output);
     at::randperm_out(alias, n, gen);
     return 0;
-  });
+  }, "generator_out");
   return out;
 }
 

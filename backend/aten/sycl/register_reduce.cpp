@@ -5,6 +5,7 @@
 #include <torch/library.h>
 
 #include "backend/aten/sycl/dot.h"
+#include "backend/aten/sycl/same_device.h"
 #include "backend/aten/sycl/scan.h"
 #include "backend/aten/sycl/statistics.h"
 
@@ -33,8 +34,8 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("_logcumsumexp", TORCH_FN(logcumsumexp));
   m.impl("_logcumsumexp.out", TORCH_FN(logcumsumexp_out));
 
-  m.impl("dot", TORCH_FN(dot));
-  m.impl("vdot", TORCH_FN(vdot));
+  m.impl("dot", XPU_SYCL_FN(dot));
+  m.impl("vdot", XPU_SYCL_FN(vdot));
 }
 
 } // namespace xpu_lite::aten::sycl

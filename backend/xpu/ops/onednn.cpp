@@ -7,6 +7,7 @@
 #include <sycl/exception.hpp>
 
 #include "backend/runtime/error.h"
+#include "backend/runtime/options.h"
 
 namespace xpu_lite::xpu::onednn {
 
@@ -26,9 +27,17 @@ struct Loaded {
   std::string why;
 };
 
+std::string missing(const std::string& why) {
+  return message("oneDNN is not available (", why, "): matrix products and convolutions run on "
+                 "slower kernels; to have it: pip install onednn");
+}
+
 // libdnnl.so names the libraries it needs but not their place: pip put them beside
 // libsycl. Opened first, by path, they are found by name afterwards.
 Loaded load() {
+  if (options().without.find("onednn") != std::string::npos) {
+    return {nullptr, missing("XPU_LITE_WITHOUT=" + options().without)};
+  }
   std::error_code (*in_libsycl)(sycl::errc) noexcept = &sycl::make_error_code;
   const std::string packages = folder_of(reinterpret_cast<const void*>(in_libsycl));
   for (const char* name : {"libtbb.so.12", "libintlc.so.5", "libirc.so", "libimf.so",
@@ -43,9 +52,7 @@ Loaded load() {
   Loaded loaded;
   if (handle == nullptr) {
     const char* why = dlerror();
-    loaded.why = message("oneDNN is not available (", why == nullptr ? path.c_str() : why,
-                         "): matrix products and convolutions run on slower kernels; "
-                         "to have it: pip install onednn-devel");
+    loaded.why = missing(why == nullptr ? path : why);
     return loaded;
   }
   auto make = reinterpret_cast<Library* (*)()>(dlsym(handle, "xpu_lite_onednn_library"));
