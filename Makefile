@@ -12,7 +12,7 @@ SHELL := /bin/bash
 VENV ?= $(CURDIR)/.venv
 DEVICE ?= xpu_lite
 PYTEST_ARGS ?=
-SYCL_TESTS ?= tests/test_sycl_*.py
+SYCL_TESTS ?= tests/test_sycl_*.py tests/test_ops.py
 PY := $(VENV)/bin/python
 export VENV
 .DEFAULT_GOAL := help

@@ -2,8 +2,9 @@
 
 Writes docs/support.md (every operator), and the summary between the two marker lines of README.md:
 
-    python tests/sweep.py --samples all --out sweep.jsonl
-    python tests/make_table.py sweep.jsonl
+    XPU_LITE_DEVICES=host python tests/sweep.py --samples all --out host.jsonl
+    XPU_LITE_DEVICES=opencl:cpu python tests/sweep.py --samples all --out sycl.jsonl
+    python tests/make_table.py host.jsonl --sycl sycl.jsonl
 
 Each cell of a table has one word: `works` (all samples that the CPU passes give what the CPU
 gives), `differs`, `crashes`, `hangs`, or `-` (the CPU does not have it, or it was not run).
@@ -16,7 +17,7 @@ import platform
 from collections import Counter, defaultdict
 
 import torch
-from declared import MODULES, OPERATORS, here, operator_reason
+from declared import MODULES, OPERATORS, here
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 BEGIN, END = "<!-- support table: begin -->", "<!-- support table: end -->"
@@ -66,8 +67,8 @@ def summary_table(records):
     return lines
 
 
-def operator_table(records):
-    """A row for each operator, a column for each kind of check."""
+def operator_table(records, sycl):
+    """A row for each operator, a column for each kind of check, and one for the SYCL engine."""
     kinds = [k for k in KINDS if any(key[2] == k for key in records)]
     by_op = defaultdict(lambda: defaultdict(dict))
     for (op, dtype, kind), record in records.items():
@@ -75,10 +76,15 @@ def operator_table(records):
             by_op[op][kind][dtype] = record["status"]
         else:
             by_op[op]
-    lines = ["| operator | dtypes | " + " | ".join(kinds) + " |", "|---|" + "---|" * (len(kinds) + 1)]
+    on_sycl = defaultdict(dict)
+    for (op, dtype, kind), record in sycl.items():
+        if record["status"] in COUNTED:
+            on_sycl[op][f"{dtype} {kind}" if dtype != "any" else kind] = record["status"]
+    lines = ["| operator | dtypes | " + " | ".join(kinds) + " | SYCL engine |",
+             "|---|" + "---|" * (len(kinds) + 2)]
     for op, checked in by_op.items():
         dtypes = [d for d in DTYPES if any(d in found for found in checked.values())]
-        cells = [cell(checked[kind]) for kind in kinds]
+        cells = [cell(checked[kind]) for kind in kinds] + [cell(on_sycl[op])]
         lines.append(f"| `{op}` | {', '.join(dtypes) or '-'} | " + " | ".join(cells) + " |")
     return lines
 
@@ -94,17 +100,41 @@ def cell(found):
     return "; ".join(f"{word}: {', '.join(dtypes)}" for word, dtypes in words.items())
 
 
-def problem_list(records):
+def reason_on(engine, op, dtype, kind):
+    return next((e.reason for e in OPERATORS if e.engine in ("*", engine) and e.op == op
+                 and e.dtype in ("*", dtype) and e.kind in ("*", kind)), None)
+
+
+def problem_list(records, engine):
     lines = []
     for (op, dtype, kind), record in records.items():
         if record["status"] in COUNTED and record["status"] != "pass":
-            reason = operator_reason(op, dtype, kind) or record["message"]
+            reason = reason_on(engine, op, dtype, kind) or record["message"]
             reason = " ".join(reason.split()).replace("|", "\\|")
             lines.append(f"- `{op}` {dtype} {kind}: {WORDS[record['status']]}: {reason}")
     return lines or ["None."]
 
 
-def support_page(records):
+def fallbacks(records):
+    used = {name for record in records.values() for name in record["fallbacks"]}
+    return ", ".join(f"`{name}`" for name in sorted(used)) or "None."
+
+
+def sycl_part(records):
+    """What differs on the SYCL engine; `records` are of a run on the OpenCL CPU device."""
+    if not records:
+        return ["## The SYCL engine", "", "Not run.", ""]
+    most = max(record["samples"] for record in records.values())
+    return ["## The SYCL engine", "",
+            f"The same checks with `XPU_LITE_DEVICES=opencl:cpu`, {most} samples of an entry at "
+            "the most.", "",
+            *summary_table(records), "", "What does not work there:", "",
+            *problem_list(records, "sycl"), "",
+            "What falls back to torch's CPU kernels there, in the samples of this run:", "",
+            fallbacks(records), ""]
+
+
+def support_page(records, sycl):
     header = [
         "# What works", "",
         "Made by `tests/make_table.py` from a run of `tests/sweep.py`; do not edit.", "",
@@ -114,20 +144,18 @@ def support_page(records):
         "device only.", "",
         f"torch {torch.__version__}, Python {platform.python_version()}.", "",
         *summary_table(records), "",
-        "## What does not", "", *problem_list(records), "",
+        "## What does not", "", *problem_list(records, "host"), "",
     ]
     modules = [entry for entry in MODULES if here(entry)]
     if modules:
         header += [*(f"- module `{entry.name}`: {entry.reason}" for entry in modules), ""]
-    used = Counter()
-    for record in records.values():
-        used.update({name: 1 for name in record["fallbacks"]})
     header += ["## Operators that take the boxed fallback", "",
                "Correct, and slower than the rest; `torch.xpu_lite.fallbacks()` counts them.", "",
-               ", ".join(f"`{name}`" for name in sorted(used)) or "None.", ""]
+               fallbacks(records), "", *sycl_part(sycl)]
     return "\n".join([*header, "## Every operator", "",
                       "`works`, `differs`, `crashes`, `hangs`, or `-` where the CPU has nothing "
-                      "to compare with. `dtypes`: those that the CPU has.", "", *operator_table(records), ""])
+                      "to compare with. `dtypes`: those that the CPU has. The last column sums up all "
+                      "kinds on the SYCL engine.", "", *operator_table(records, sycl), ""])
 
 
 def replace_marked(text, body):
@@ -141,17 +169,18 @@ def replace_marked(text, body):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", help="JSON lines of tests/sweep.py")
+    parser.add_argument("--sycl", nargs="*", default=[], help="the same of the SYCL engine")
     parser.add_argument("--root", default=ROOT, help="where README.md and docs/ are")
     options = parser.parse_args()
     records = load(options.results)
     os.makedirs(os.path.join(options.root, "docs"), exist_ok=True)
     with open(os.path.join(options.root, "docs", "support.md"), "w") as page:
-        page.write(support_page(records))
+        page.write(support_page(records, load(options.sycl)))
     readme = os.path.join(options.root, "README.md")
     if os.path.exists(readme):
         with open(readme) as page:
             text = page.read()
-        known = len({(e.op, e.dtype, e.kind) for e in OPERATORS if here(e)})
+        known = len({(e.op, e.dtype, e.kind) for e in OPERATORS if e.engine in ("*", "host")})
         body = "\n".join([*summary_table(records), "",
                           "Percent of the (operator, dtype) pairs of torch's operator database "
                           f"that the CPU passes; {known} are declared unsupported. "

@@ -1,15 +1,16 @@
 """Operators that torch lets choose among equal elements, and what they must still get right.
 
-torch.sort without stable=True, argsort, topk and kthvalue promise nothing of the order of equal
-elements, and the CPU's own order changes with its vector instructions and strides. So the indices
-of two devices may differ where the elements that they pick are equal, and nowhere else.
+torch.sort without stable=True, argsort, topk, kthvalue and mode promise nothing of the order of
+equal elements, and the CPU's own order changes with its vector instructions and strides. So the
+indices of two devices may differ where the elements that they pick are equal, and nowhere else.
 """
 
 import torch
 from outcome import Mismatch
 
 ARGUMENTS = {"sort": ("dim", "descending"), "argsort": ("dim", "descending", "stable"),
-             "topk": ("k", "dim", "largest", "sorted"), "kthvalue": ("k", "dim", "keepdim")}
+             "topk": ("k", "dim", "largest", "sorted"), "kthvalue": ("k", "dim", "keepdim"),
+             "mode": ("dim", "keepdim")}
 
 
 def given(op, sample):
@@ -33,7 +34,7 @@ def without_choice(op, sample, value):
     source, dim = sample.input.detach(), known.get("dim", -1)
     if source.dim() == 0:
         source = source.unsqueeze(0)
-    keeps = op.name != "kthvalue" or known.get("keepdim", False)
+    keeps = op.name not in ("kthvalue", "mode") or known.get("keepdim", False)
 
     def picked(index):
         index = index.detach().cpu()
