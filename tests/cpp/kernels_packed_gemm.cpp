@@ -337,6 +337,21 @@ TEST_P(PackedGemm, ActivationsOfLargeArguments) {
   }
 }
 
+TEST(PackedGemmChoice, TheFirstThatServes) {
+  for (DType dtype : kDTypes) {
+    for (int64_t m : {1, 1000}) {
+      const std::string chosen = gemm::chosen_implementation(dtype, m);
+      ASSERT_TRUE(gemm::implementation_serves(chosen, dtype));
+      for (const std::string& name : gemm::implementations()) {
+        if (name == chosen) break;
+        // Tiles are for many rows.
+        if (name == "amx" && m == 1) continue;
+        EXPECT_FALSE(gemm::implementation_serves(name, dtype)) << name << " is before " << chosen;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Implementations, PackedGemm,
                          testing::ValuesIn(gemm::implementations()),
                          [](const auto& info) { return info.param; });
@@ -375,19 +390,34 @@ TEST(PackedGemmWeights, StridesDoNotMatter) {
   }
 }
 
+TEST(PackedGemmWeights, OneBehindTheOtherIsOneWeight) {
+  for (DType dtype : kDTypes) {
+    const int64_t k = 45;
+    Array w = Array::random(dtype, 128 * k, 2);
+    const char* data = static_cast<const char*>(w.data());
+    std::vector<char> joined = packed({dtype, 64, k, data, dtype, k, 1});
+    for (int64_t row : {64, 96}) {
+      const auto more = packed({dtype, 32, k, data + row * k * dtype_size(dtype), dtype, k, 1});
+      joined.insert(joined.end(), more.begin(), more.end());
+    }
+    EXPECT_EQ(joined, packed({dtype, 128, k, data, dtype, k, 1}));
+  }
+}
+
 TEST(PackedGemmWeights, ALayoutIsWhatItsNameSays) {
   Array w = Array::random(DType::BFloat16, 40 * 3, 2);
   const std::vector<char> panels =
       packed({DType::BFloat16, 40, 3, w.data(), DType::BFloat16, 3, 1});
-  ASSERT_EQ(panels.size(), 2u * 2 * 32 * 2 * 2); // panels, pairs, columns, of a pair, bytes
+  constexpr int64_t panel = 32 * 32; // columns by k, rounded up
+  ASSERT_EQ(panels.size(), 2u * panel * 2);
   const auto* p = reinterpret_cast<const bfloat16*>(panels.data());
   EXPECT_EQ(double(p[0]), w.get(0));
-  EXPECT_EQ(double(p[1]), w.get(1));              // k = 1 of column 0
-  EXPECT_EQ(double(p[2]), w.get(3));              // column 1
-  EXPECT_EQ(double(p[64]), w.get(2));             // k = 2
-  EXPECT_EQ(double(p[65]), 0.);                   // beyond k
-  EXPECT_EQ(double(p[128]), w.get(32 * 3));       // the second panel
-  EXPECT_EQ(double(p[128 + 2 * 8]), 0.);          // beyond n
+  EXPECT_EQ(double(p[1]), w.get(1));                // k = 1 of column 0
+  EXPECT_EQ(double(p[2]), w.get(3));                // column 1
+  EXPECT_EQ(double(p[64]), w.get(2));               // k = 2
+  for (int64_t i = 65; i < panel; i += 2) EXPECT_EQ(double(p[i]), 0.); // beyond k
+  EXPECT_EQ(double(p[panel]), w.get(32 * 3));       // the second panel
+  EXPECT_EQ(double(p[panel + 2 * 8]), 0.);          // beyond n
   EXPECT_STREQ(gemm::layout_name(DType::BFloat16), "bf16_k2n32");
 }
 

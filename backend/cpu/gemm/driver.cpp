@@ -52,7 +52,7 @@ class Share {
       : kernels_(kernels), g_(g), rows_(rows), panels_(panels),
         blocks_(cache_blocks(rows.size(), panels.size(), g.k, dtype_size(kernels.a_dtype),
                              kernels.rows, second_level_cache())),
-        panel_bytes_(padded_k(g.dtype, g.k) * kPanel * dtype_size(g.dtype)) {
+        panel_bytes_(panel_k(g.dtype, g.k) * kPanel * dtype_size(g.dtype)) {
     const int64_t used = std::min<int64_t>(kernels.rows, rows.size());
     staged_ = g.a_transposed || kernels.a_dtype != g.dtype ||
               rows_collide(g.lda * dtype_size(g.dtype), static_cast<int>(used));
@@ -123,8 +123,7 @@ class Share {
       // A tile asks for two lines of eight: four tiles bring the panel that follows.
       const char* next = t < 4 ? w + panel_bytes_ + t * next_slice : nullptr;
       float* to = sums + tile.begin * kPanel;
-      kernels_.tile[tile.size()](
-          {tile_a, a.ld, w, padded_k(g_.dtype, steps), to, p > 0, next});
+      kernels_.tile({tile.size(), tile_a, a.ld, w, padded_k(g_.dtype, steps), to, p > 0, next});
       if (p + steps == g_.k) {
         const int64_t column = panel * kPanel;
         kernels_.finish({&g_, to, tile.size(), std::min<int64_t>(kPanel, g_.n - column),

@@ -17,9 +17,11 @@ struct Implementation {
 
 // A new instruction set is a line here and a table in levels/.
 constexpr Implementation kList[] = {
+    {"amx", nullptr, &tiles::amx, nullptr},
     {"avx512_bf16", nullptr, &avx512_bf16::bf16, nullptr},
     {"avx512", &avx512::f32, &avx512::bf16, &avx512::f16},
     {"avx2", &avx2::f32, &avx2::bf16, &avx2::f16},
+    {"tile_model", nullptr, &tiles::model, nullptr}, // by name only: others come first
 };
 constexpr const char* kReference = "reference";
 
@@ -53,13 +55,14 @@ const std::string& preferred() {
   return name;
 }
 
-const Kernels* choose(DType dtype) {
+const Kernels* choose(DType dtype, int64_t m) {
   if (preferred() == kReference) return nullptr;
   if (!preferred().empty()) {
     if (const Kernels* k = find_kernels(preferred(), dtype)) return k;
   }
   for (const Implementation& i : kList) {
-    if (const Kernels* k = of(i, dtype)) return k;
+    const Kernels* k = of(i, dtype);
+    if (k && m >= k->least) return k;
   }
   return nullptr;
 }
@@ -81,10 +84,16 @@ const Kernels* find_kernels(const std::string& name, DType dtype) {
   return nullptr;
 }
 
-const Kernels* chosen_kernels(DType dtype) {
-  static const Kernels* const chosen[] = {choose(DType::Float), choose(DType::BFloat16),
-                                          choose(DType::Half)};
-  return chosen[dtype == DType::Float ? 0 : dtype == DType::BFloat16 ? 1 : 2];
+const Kernels* chosen_kernels(DType dtype, int64_t m) {
+  constexpr int64_t kMany = 1 << 20;
+  struct Choice {
+    explicit Choice(DType dtype) : many(choose(dtype, kMany)), few(choose(dtype, 1)) {}
+    const Kernels *many, *few;
+  };
+  static const Choice chosen[] = {Choice(DType::Float), Choice(DType::BFloat16),
+                                  Choice(DType::Half)};
+  const Choice& c = chosen[dtype == DType::Float ? 0 : dtype == DType::BFloat16 ? 1 : 2];
+  return c.many && m < c.many->least ? c.few : c.many;
 }
 
 std::vector<std::string> implementations() {
@@ -98,8 +107,8 @@ bool implementation_serves(const std::string& name, DType dtype) {
   return serves(dtype) && (name == kReference || find_kernels(name, dtype));
 }
 
-const char* chosen_implementation(DType dtype) {
-  const Kernels* k = serves(dtype) ? chosen_kernels(dtype) : nullptr;
+const char* chosen_implementation(DType dtype, int64_t m) {
+  const Kernels* k = serves(dtype) ? chosen_kernels(dtype, m) : nullptr;
   return k ? k->name : kReference;
 }
 
@@ -110,7 +119,7 @@ const char* activation_name(Activation activation) {
 
 void gemm(const Gemm& g) {
   check(g);
-  const Kernels* k = chosen_kernels(g.dtype);
+  const Kernels* k = chosen_kernels(g.dtype, g.m);
   k ? run_tiles(*k, g) : reference_gemm(g);
 }
 

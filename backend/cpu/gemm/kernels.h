@@ -14,10 +14,10 @@
 namespace xpu_lite::cpu::gemm {
 
 constexpr int kPanel = 32;    // columns of a panel
-constexpr int kMostRows = 14; // of a tile: 14 x 32 floats are 28 of AVX-512's 32 registers
 
 // sums[rows][kPanel] (+)= a[rows][k] * panel[k][kPanel]
 struct Tile {
+  int64_t rows;  // at most Kernels::rows
   const void* a; // of Kernels::a_dtype, rows lda elements apart
   int64_t lda;
   const void* panel; // at the first of the k steps
@@ -53,15 +53,16 @@ struct Kernels {
   DType dtype;
   DType a_dtype; // what tiles read: Float, or BFloat16 in pairs along k
   int rows;      // the most that a tile may have
-  void (*tile[kMostRows + 1])(const Tile&); // by rows
+  int least;     // rows of c for which this is the best of the list
+  void (*tile)(const Tile&);
   void (*stage)(const Stage&);
   void (*finish)(const Finish&);
 };
 
 // The tables, best first. Null where an implementation does not serve a dtype.
 const Kernels* find_kernels(const std::string& name, DType dtype);
-// What gemm() uses; null: the reference.
-const Kernels* chosen_kernels(DType dtype);
+// What gemm() uses for so many rows; null: the reference.
+const Kernels* chosen_kernels(DType dtype, int64_t m);
 
 void reference_gemm(const Gemm& g);
 void run_tiles(const Kernels& kernels, const Gemm& g);
@@ -70,6 +71,10 @@ void run_tiles(const Kernels& kernels, const Gemm& g);
 constexpr int64_t k_group(DType dtype) { return dtype == DType::BFloat16 ? 2 : 1; }
 constexpr int64_t padded_k(DType dtype, int64_t k) {
   return (k + k_group(dtype) - 1) / k_group(dtype) * k_group(dtype);
+}
+// Steps that a panel of bfloat16 has room for: whole tiles of AMX, zero beyond k.
+constexpr int64_t panel_k(DType dtype, int64_t k) {
+  return dtype == DType::BFloat16 ? (k + 31) / 32 * 32 : k;
 }
 constexpr int64_t panels_of(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
@@ -85,6 +90,9 @@ bool pack_panel(const Weight& weight, int64_t panel, void* to);
 }
 namespace avx512_bf16 {
 extern const Kernels bf16;
+}
+namespace tiles {
+extern const Kernels amx, model;
 }
 
 } // namespace xpu_lite::cpu::gemm

@@ -1,6 +1,6 @@
 // The packed form of a weight: panels of 32 columns, in the order in which a tile
 // reads them. bfloat16 keeps two k of a column side by side, as the dot product
-// instructions (and AMX's tiles) take them. What lies beyond n or an odd k is zero.
+// instructions (and AMX's tiles) take them. What lies beyond n or k is zero.
 
 #include <cstring>
 
@@ -52,13 +52,13 @@ void pack_any(const Weight& w, int64_t panel, To* to) {
 
 template <class To>
 void pack_as(const Weight& w, To* out) {
-  const int64_t size = padded_k(w.dtype, w.k) * kPanel, panels = panels_of(w.n);
+  const int64_t size = panel_k(w.dtype, w.k) * kPanel, panels = panels_of(w.n);
   const int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(size, 1));
   const auto fast = isa() >= Isa::Avx512 ? avx512::pack_panel : avx2::pack_panel;
   parallel_for(0, panels, grain, [&](int64_t first, int64_t last) {
     for (int64_t panel = first; panel < last; ++panel) {
-      // What no value is written to, beyond n and beyond an odd k, is zero.
-      if ((panel + 1) * kPanel > w.n || padded_k(w.dtype, w.k) != w.k) {
+      // What no value is written to, beyond n and beyond k, is zero.
+      if ((panel + 1) * kPanel > w.n || panel_k(w.dtype, w.k) != w.k) {
         std::memset(out + panel * size, 0, static_cast<size_t>(size) * sizeof(To));
       }
       if (fast(w, panel, out + panel * size)) continue;
@@ -82,7 +82,7 @@ const char* layout_name(DType dtype) {
 }
 
 size_t packed_bytes(DType dtype, int64_t n, int64_t k) {
-  return static_cast<size_t>(panels_of(n) * kPanel * padded_k(dtype, k) * dtype_size(dtype));
+  return static_cast<size_t>(panels_of(n) * kPanel * panel_k(dtype, k) * dtype_size(dtype));
 }
 
 void pack(const Weight& w, void* out) {

@@ -41,7 +41,9 @@ struct Weight {
   DType data_dtype; // another than `dtype`: rounded to nearest even as it is packed
   int64_t n_stride, k_stride;
 };
-// `out` has packed_bytes(dtype, n, k), best on a 64-byte boundary.
+// `out` has packed_bytes(dtype, n, k), best on a 64-byte boundary and huge pages: products
+// of few rows then read it half as fast again. Weights of equal k with n a multiple of 32
+// may be packed one behind the other: together they are one weight (query, key, value).
 void pack(const Weight& weight, void* out);
 
 enum class Activation : uint8_t { None, ReLU, GeluErf, GeluTanh, SiLU };
@@ -92,12 +94,12 @@ struct Gemm {
 // On the calling thread and, where it pays, on OpenMP's others. m, n or k may be 0.
 void gemm(const Gemm& g);
 
-// The implementations, best first. gemm() takes the first that is built, that this
-// processor may run (XPU_LITE_ISA) and that serves the dtype; XPU_LITE_GEMM=<name>
+// The implementations, best first. gemm() takes the first that this processor may run
+// (XPU_LITE_ISA), that serves the dtype and is made for so many rows; XPU_LITE_GEMM=<name>
 // names the one to take where it can be taken.
 std::vector<std::string> implementations();
 bool implementation_serves(const std::string& name, DType dtype); // here, on this processor
-const char* chosen_implementation(DType dtype);
+const char* chosen_implementation(DType dtype, int64_t m); // for so many rows
 void gemm_with(const std::string& name, const Gemm& g); // throws ValueError: not served
 
 } // namespace xpu_lite::cpu::gemm

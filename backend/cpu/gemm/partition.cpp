@@ -55,7 +55,7 @@ Blocks cache_blocks(int64_t rows, int64_t panels, int64_t k, int64_t element_byt
   int64_t k_block = k;
   if (block_rows * k * element_bytes > cache_bytes / 2) {
     const int64_t blocks = up(block_rows * k * element_bytes, cache_bytes * 3 / 8);
-    k_block = std::max<int64_t>(64, up(up(k, blocks), 16) * 16);
+    k_block = std::max<int64_t>(64, up(up(k, blocks), 32) * 32);
   }
   int64_t group = panels;
   if (k_block < k) {

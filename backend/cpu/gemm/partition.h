@@ -29,7 +29,7 @@ constexpr Range part(int64_t total, int64_t parts, int64_t index) {
 // (rows x panels) share the second-level cache with the panels that pass by.
 struct Blocks {
   int64_t row_blocks;   // parts of the rows
-  int64_t k_block;      // steps, a multiple of 16 unless it is all of k
+  int64_t k_block;      // steps, a multiple of 32 unless it is all of k
   int64_t panel_group;  // panels that one block of sums covers
 };
 Blocks cache_blocks(int64_t rows, int64_t panels, int64_t k, int64_t element_bytes,

@@ -53,7 +53,7 @@ float finished(const Epilogue& e, float sum, int64_t i, int64_t j) {
 } // namespace
 
 void reference_gemm(const Gemm& g) {
-  const int64_t group = k_group(g.dtype), panel_size = padded_k(g.dtype, g.k) * kPanel;
+  const int64_t group = k_group(g.dtype), panel_size = panel_k(g.dtype, g.k) * kPanel;
   parallel_for(0, g.m, 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       for (int64_t j = 0; j < g.n; ++j) {

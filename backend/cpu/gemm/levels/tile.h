@@ -19,7 +19,7 @@ namespace {
 constexpr int kWidth = 2;                      // registers of a tile's row
 constexpr int kColumns = kWidth * kLanes;      // 32, or with AVX2 16: half a panel
 #if defined(__AVX512F__)
-constexpr int kTileRows = 14;
+constexpr int kTileRows = 14; // 28 sums in 32 registers
 #else
 constexpr int kTileRows = 6;
 #endif
@@ -184,18 +184,22 @@ void tile(const Tile& t) {
   for (int column = 0; column < kPanel; column += kColumns) tile_columns<Layout, rows>(t, column);
 }
 
-template <class Layout, int... r>
-constexpr Kernels with_tiles(Kernels k, std::integer_sequence<int, r...>) {
-  ((k.tile[r + 1] = tile<Layout, r + 1>), ...);
-  return k;
+template <class Layout>
+void tile_of_rows(const Tile& t) {
+  struct Table {
+    void (*of[kTileRows])(const Tile&);
+  };
+  static constexpr Table by_rows = []<int... r>(std::integer_sequence<int, r...>) {
+    return Table{{tile<Layout, r + 1>...}};
+  }(std::make_integer_sequence<int, kTileRows>{});
+  by_rows.of[t.rows - 1](t);
 }
 
 // The table of one dtype.
 template <class Layout>
 constexpr Kernels table(const char* name, Isa needs, DType dtype, DType a_dtype,
                         void (*stage)(const Stage&), void (*finish)(const Finish&)) {
-  Kernels k{name, needs, dtype, a_dtype, kTileRows, {}, stage, finish};
-  return with_tiles<Layout>(k, std::make_integer_sequence<int, kTileRows>{});
+  return {name, needs, dtype, a_dtype, kTileRows, 1, tile_of_rows<Layout>, stage, finish};
 }
 
 } // namespace
