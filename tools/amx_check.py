@@ -7,7 +7,8 @@
 
 Compiles backend/cpu/amx/tile_gemm_amx.cpp with tests/amx/tile_check.cpp, runs it, and compares what it
 prints, line by line, with the same program over tile_gemm_model.cpp on this machine: BF16 and INT8 in
-all four sign combinations, shapes up to 3 tiles in m, n and k with ragged edges, sums bit for bit. fp16 needs a processor with AMX-FP16.
+all four sign combinations, shapes up to 3 tiles in m, n and k with ragged edges, sums bit for bit.
+--products fp16 needs a processor with AMX-FP16.
 
 With --bare the runner is called with freestanding objects instead of a program. It has to link them
 with a runtime that offers emu_puts, emu_int, memcpy and memset, call emu_main (tests/amx/bare.h) on a
@@ -19,8 +20,10 @@ Exit status: 0 equal, 1 different, 77 no AMX here and no runner.
 """
 
 import argparse
+import ctypes
 import os
 import pathlib
+import platform
 import shlex
 import subprocess
 import sys
@@ -76,6 +79,17 @@ def lines_of(command):
     return done.returncode, [line for line in done.stdout.splitlines() if line.strip()]
 
 
+def refusal():
+    """Why this process may not use tiles, or None. Asked before anything is compiled."""
+    request_permission, tile_data, arch_prctl = 0x1023, 18, 158
+    libc = ctypes.CDLL(None, use_errno=True)
+    if platform.machine() != "x86_64":
+        return "not an x86-64 processor"
+    if libc.syscall(arch_prctl, request_permission, tile_data) == 0:
+        return None
+    return f"arch_prctl ARCH_REQ_XCOMP_PERM: {os.strerror(ctypes.get_errno())}"
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -96,6 +110,9 @@ def main():
         parser.error("--bare needs --runner")
     if unknown := set(options.products.split(",")) - set(PRODUCTS):
         parser.error(f"unknown products {sorted(unknown)}; known are {', '.join(PRODUCTS)}")
+    if not options.runner and (reason := refusal()):
+        print(f"skipped: no AMX here ({reason})")
+        return SKIPPED
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         status, found = lines_of(with_instructions(folder, options))
