@@ -1,5 +1,6 @@
 """The comparison with the CPU can fail: each kind of difference is found."""
 
+import contextlib
 import os
 
 import opcheck
@@ -8,6 +9,7 @@ import sweep
 import torch
 from declared import TESTS
 from outcome import Mismatch, observe, same_error, same_value
+from torch.testing._internal.opinfo.core import SampleInput
 from twin import twin
 
 T = torch.arange(6.0).reshape(2, 3)
@@ -77,6 +79,35 @@ def test_a_wrong_operator_fails_its_check(monkeypatch):
     monkeypatch.setattr(op, "op", lies)
     status, message, _ = opcheck.check("add", "float32", "forward", 2)
     assert status == "fail" and "sample 0" in message
+
+
+SORTED = torch.tensor([1.0, 1.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("indices, stable, equal", [
+    ([1, 3, 0, 2], False, True),
+    ([3, 1, 2, 0], False, True),   # equal elements in another order
+    ([3, 1, 2, 0], True, False),   # ... which a stable sort forbids
+    ([1, 0, 3, 2], False, False),  # another element
+    ([1, 1, 0, 2], False, False),  # one element twice
+    ([1, 4, 0, 2], False, False),  # no element
+])
+def test_only_equal_elements_may_be_exchanged(indices, stable, equal):
+    op = opcheck.OPS["sort"]
+    sample = SampleInput(torch.tensor([2.0, 1.0, 2.0, 1.0]), kwargs={"stable": stable})
+    cpu = (SORTED, torch.tensor([1, 3, 0, 2]))
+    dev = (SORTED, torch.tensor(indices))
+    with contextlib.nullcontext() if equal else pytest.raises(Mismatch):
+        opcheck.same_result(op, sample, cpu, dev, "cpu", values=True)
+
+
+@pytest.mark.parametrize("cpu, dev, equal", [(4.5, 5.0, True), (5.0, 4.5, False), (4.5, 6.0, False)])
+def test_half_precision_is_no_further_from_float32_than_the_cpu(cpu, dev, equal):
+    """The sum is 5."""
+    sample = SampleInput(torch.tensor([2.0]).bfloat16(), args=(torch.tensor([3.0]).bfloat16(),))
+    values = [torch.tensor([v]).bfloat16() for v in (cpu, dev)]
+    with contextlib.nullcontext() if equal else pytest.raises(Mismatch):
+        opcheck.same_result(opcheck.OPS["add"], sample, *values, "cpu", values=True)
 
 
 def test_a_dead_or_silent_worker_costs_one_task(monkeypatch, tmp_path):
