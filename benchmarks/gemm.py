@@ -111,7 +111,8 @@ def main():
             for side, values in ratios.items():
                 values.append(median["ours"] / median[side])
             print(f"{case:34}" + "".join(f"{cell:>16}" for cell in cells)
-                  + "   " + " ".join(f"{values[-1]:.2f}" for values in ratios.values()), flush=True)
+                  + "   " + " ".join(f"{values[-1]:.2f}" for values in ratios.values()),
+                  flush=True)
     program.stdin.close()
     print("geometric mean of ours to theirs: "
           + ", ".join(f"{side} {geometric_mean(values):.2f}" for side, values in ratios.items()))

@@ -90,7 +90,9 @@ class Problem {
   }
 
  private:
-  char* panels(int i) { return static_cast<char*>(packed_.get()) + bytes_ * static_cast<size_t>(i); }
+  char* panels(int i) {
+    return static_cast<char*>(packed_.get()) + bytes_ * static_cast<size_t>(i);
+  }
   Case c_;
   Memory a_, out_, bias_, packed_;
   size_t bytes_ = 0;
@@ -116,7 +118,8 @@ int main() {
   while (std::scanf("%15s %ld %ld %ld %d %d %31s %15s", dtype, &m, &n, &k, &weights, &repeats,
                     implementation, activation) == 8) {
     if (m < 1 || n < 1 || k < 1 || weights < 1 || repeats < 1) return 1;
-    std::printf("%.9g\n", seconds({dtype, implementation, activation, m, n, k, weights}, repeats));
+    const Case c{dtype, implementation, activation, m, n, k, weights};
+    std::printf("%.9g\n", seconds(c, repeats));
     std::fflush(stdout);
   }
 }

@@ -138,7 +138,8 @@ struct Problem {
       for (int64_t j = 0; j < n; ++j) {
         double x = 0;
         for (int64_t p = 0; p < k; ++p) {
-          x += a.get(a_transposed ? p * lda + i : i * lda + p) * w.get(j * n_stride + p * k_stride);
+          x += a.get(a_transposed ? p * lda + i : i * lda + p) *
+               w.get(j * n_stride + p * k_stride);
         }
         const double sum_size = std::sqrt(double(k)) / 2 * std::abs(scale);
         x *= scale;
@@ -150,7 +151,8 @@ struct Problem {
         x = activated(activation, x);
         if (mul) x *= factor.get(i * ldc + j);
         if (!add_first) x += beta * residual;
-        ASSERT_NEAR(c.get(i * ldc + j), x, tolerance(c_dtype, x) + 3 * tolerance(DType::Float, sum_size))
+        const double allowed = tolerance(c_dtype, x) + 3 * tolerance(DType::Float, sum_size);
+        ASSERT_NEAR(c.get(i * ldc + j), x, allowed)
             << implementation << " " << dtype_name(dtype) << " -> " << dtype_name(c_dtype) << " "
             << m << "x" << n << "x" << k << " at " << i << ", " << j;
       }
@@ -323,14 +325,17 @@ TEST_P(PackedGemm, ActivationsOfLargeArguments) {
                                   Activation::SiLU}) {
       Array a(dtype, 1), w(dtype, n);
       a.set(0, 1);
-      for (int64_t j = 0; j < n; ++j) w.set(j, (j - 32) * (j % 3 == 0 ? 0.25 : j % 3 == 1 ? 3 : 100));
+      for (int64_t j = 0; j < n; ++j) {
+        w.set(j, (j - 32) * (j % 3 == 0 ? 0.25 : j % 3 == 1 ? 3 : 100));
+      }
       const std::vector<char> panels = packed({dtype, n, 1, w.data(), dtype, 1, 1});
       std::vector<float> c(n);
       gemm::Gemm g{dtype, 1, n, 1, a.data(), 1, panels.data(), c.data(), n, DType::Float};
       g.epilogue.activation = activation;
       gemm::gemm_with(name(), g);
       for (int64_t j = 0; j < n; ++j) {
-        EXPECT_NEAR(c[j], activated(activation, w.get(j)), 2e-6 * std::max(1., std::abs(w.get(j))))
+        const double x = w.get(j);
+        EXPECT_NEAR(c[j], activated(activation, x), 2e-6 * std::max(1., std::abs(x)))
             << gemm::activation_name(activation) << " of " << w.get(j);
       }
     }
@@ -457,7 +462,8 @@ TEST(PackedGemmPartition, BlocksFitTheCache) {
         EXPECT_LE(block_rows * b.k_block * 4, cache * 5 / 8);
         EXPECT_TRUE(b.k_block == k || b.k_block % 16 == 0);
         if (b.k_block < k) {
-          EXPECT_LE(b.panel_group * block_rows * 32 * 4, std::max<int64_t>(cache / 4, 32 * 4 * 140));
+          const int64_t sums = b.panel_group * block_rows * 32 * 4;
+          EXPECT_LE(sums, std::max<int64_t>(cache / 4, 32 * 4 * 140));
         }
       }
     }

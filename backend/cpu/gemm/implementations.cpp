@@ -126,8 +126,8 @@ void gemm(const Gemm& g) {
 void gemm_with(const std::string& name, const Gemm& g) {
   check(g);
   if (!implementation_serves(name, g.dtype)) {
-    throw ValueError(message("gemm: implementation '", name,
-                             "' does not serve this dtype on this processor; known are: ", names()));
+    throw ValueError(message("gemm: implementation '", name, "' does not serve this dtype on ",
+                             "this processor; known are: ", names()));
   }
   const Kernels* k = find_kernels(name, g.dtype);
   k ? run_tiles(*k, g) : reference_gemm(g);

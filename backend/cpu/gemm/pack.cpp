@@ -27,8 +27,8 @@ void pack_any(const Weight& w, int64_t panel, To* to) {
   constexpr int64_t group = sizeof(To) == 2 && std::is_same_v<To, bfloat16> ? 2 : 1;
   const From* from = static_cast<const From*>(w.data);
   const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, w.n - first);
-  // Any strides, and float16. Blocks of k: the lines of a panel's 32 columns stay in the cache where k is the
-  // dense direction, as it is in torch's weights.
+  // Any strides, and float16. Blocks of k: the lines of a panel's 32 columns stay in the
+  // cache where k is the dense direction, as it is in torch's weights.
   constexpr int64_t block = 16;
   for (int64_t begin = 0; begin < w.k; begin += block) {
     const int64_t end = std::min(w.k, begin + block);
@@ -54,14 +54,16 @@ template <class To>
 void pack_as(const Weight& w, To* out) {
   const int64_t size = panel_k(w.dtype, w.k) * kPanel, panels = panels_of(w.n);
   const int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(size, 1));
-  const auto fast = isa() >= Isa::Avx512 ? avx512::pack_panel : avx2::pack_panel;
+  const auto fast = isa() >= Isa::Avx512 ? avx512::pack_panel
+      : isa() >= Isa::Avx2               ? avx2::pack_panel
+                                         : nullptr;
   parallel_for(0, panels, grain, [&](int64_t first, int64_t last) {
     for (int64_t panel = first; panel < last; ++panel) {
       // What no value is written to, beyond n and beyond k, is zero.
       if ((panel + 1) * kPanel > w.n || panel_k(w.dtype, w.k) != w.k) {
         std::memset(out + panel * size, 0, static_cast<size_t>(size) * sizeof(To));
       }
-      if (fast(w, panel, out + panel * size)) continue;
+      if (fast && fast(w, panel, out + panel * size)) continue;
       switch (w.data_dtype) {
         case DType::Float: pack_any<To, float>(w, panel, out + panel * size); break;
         case DType::BFloat16: pack_any<To, bfloat16>(w, panel, out + panel * size); break;
@@ -78,7 +80,8 @@ bool serves(DType dtype) {
 }
 
 const char* layout_name(DType dtype) {
-  return dtype == DType::Float ? "f32_k1n32" : dtype == DType::BFloat16 ? "bf16_k2n32" : "f16_k1n32";
+  if (dtype == DType::Float) return "f32_k1n32";
+  return dtype == DType::BFloat16 ? "bf16_k2n32" : "f16_k1n32";
 }
 
 size_t packed_bytes(DType dtype, int64_t n, int64_t k) {

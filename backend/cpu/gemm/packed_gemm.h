@@ -42,7 +42,7 @@ struct Weight {
   int64_t n_stride, k_stride;
 };
 // `out` has packed_bytes(dtype, n, k), best on a 64-byte boundary and huge pages: products
-// of few rows then read it half as fast again. Weights of equal k with n a multiple of 32
+// of few rows read it up to 1.5 times as fast there. Weights of equal k with n a multiple of 32
 // may be packed one behind the other: together they are one weight (query, key, value).
 void pack(const Weight& weight, void* out);
 

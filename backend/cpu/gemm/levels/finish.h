@@ -86,7 +86,8 @@ void finish_panel(const Finish& f) {
       Reg x = fma(load(f.sums + i * kPanel + v * kLanes), scale, bias[v]);
       if constexpr (residual) {
         const Reg r = load(add + v * kLanes);
-        x = before ? activate<activation>(fma(r, beta, x)) : fma(r, beta, activate<activation>(x));
+        x = before ? activate<activation>(fma(r, beta, x))
+                   : fma(r, beta, activate<activation>(x));
       } else {
         x = activate<activation>(x);
       }

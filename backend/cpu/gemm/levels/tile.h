@@ -181,7 +181,9 @@ XPU_LITE_GEMM_INLINE void tile_columns(const Tile& t, int column) {
 
 template <class Layout, int rows>
 void tile(const Tile& t) {
-  for (int column = 0; column < kPanel; column += kColumns) tile_columns<Layout, rows>(t, column);
+  for (int column = 0; column < kPanel; column += kColumns) {
+    tile_columns<Layout, rows>(t, column);
+  }
 }
 
 template <class Layout>
