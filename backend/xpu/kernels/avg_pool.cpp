@@ -45,14 +45,9 @@ inline void forward_as(const AvgPoolArgs& args) {
     const Range<I> w = Window::inputs(shape.axes[2], place.x);
     const I height = static_cast<I>(shape.axes[1].in), width = static_cast<I>(shape.axes[2].in);
     Sum sum = 0;
-    for (I z = d.first; z < d.last; ++z) {
-      for (I y = h.first; y < h.last; ++y) {
-        const I row = (z * height + y) * width;
-        for (I x = w.first; x < w.last; ++x) {
-          sum += widen(in[place.other_base + (row + x) * place.step]);
-        }
-      }
-    }
+    each_position<false>(d, h, w, height, width, [&](I at) {
+      sum += widen(in[place.other_base + at * place.step]);
+    });
     // A window that lies in the padding alone gives zero, whatever its divisor.
     const bool any = d.first < d.last && h.first < h.last && w.first < w.last;
     const I divisor = any ? divisor_of<Window>(args, place.z, place.y, place.x) : I(1);

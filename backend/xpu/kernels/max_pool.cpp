@@ -36,17 +36,12 @@ inline void forward_as(const MaxPoolArgs& args) {
       best = -std::numeric_limits<V>::infinity();
     }
     I index = (d.first * height + h.first) * width + w.first;
-    for (I z = d.first; z < d.last; z += d.step) {
-      for (I y = h.first; y < h.last; y += h.step) {
-        const I row = (z * height + y) * width;
-        for (I x = w.first; x < w.last; x += w.step) {
-          const V value = widen(in[place.other_base + (row + x) * place.step]);
-          const bool more = exceeds(value, best);
-          best = more ? value : best;
-          index = more ? row + x : index;
-        }
-      }
-    }
+    each_position<true>(d, h, w, height, width, [&](I at) {
+      const V value = widen(in[place.other_base + at * place.step]);
+      const bool more = exceeds(value, best);
+      best = more ? value : best;
+      index = more ? at : index;
+    });
     static_cast<T*>(args.out)[i] = narrow<T>(best);
     args.indices[i] = index;
   });
@@ -65,16 +60,11 @@ inline void backward_as(const MaxPoolArgs& args) {
                        static_cast<I>(shape.axes[2].in) + place.x;
     const I height = static_cast<I>(shape.axes[1].out), width = static_cast<I>(shape.axes[2].out);
     acc_t<T> sum = 0;
-    for (I z = d.first; z < d.last; ++z) {
-      for (I y = h.first; y < h.last; ++y) {
-        const I row = (z * height + y) * width;
-        for (I x = w.first; x < w.last; ++x) {
-          const I at = place.other_base + (row + x) * place.step;
-          const acc_t<T> g = widen(grad[at]);
-          sum += args.indices[at] == mine ? g : acc_t<T>(0);
-        }
-      }
-    }
+    each_position<false>(d, h, w, height, width, [&](I position) {
+      const I at = place.other_base + position * place.step;
+      const acc_t<T> g = widen(grad[at]);
+      sum += args.indices[at] == mine ? g : acc_t<T>(0);
+    });
     static_cast<T*>(args.out)[i] = narrow<T>(sum);
   });
 }

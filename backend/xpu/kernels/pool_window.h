@@ -107,6 +107,18 @@ inline PoolPlace<I> place_of(const PoolShape& shape, I i) {
   return place;
 }
 
+// body(position in the plane) for what a window covers; kDilated: in steps, else each.
+template <bool kDilated, class I, class Body>
+inline void each_position(const Range<I>& d, const Range<I>& h, const Range<I>& w, I height,
+                          I width, const Body& body) {
+  for (I z = d.first; z < d.last; z += kDilated ? d.step : I(1)) {
+    for (I y = h.first; y < h.last; y += kDilated ? h.step : I(1)) {
+      const I row = (z * height + y) * width;
+      for (I x = w.first; x < w.last; x += kDilated ? w.step : I(1)) body(row + x);
+    }
+  }
+}
+
 // The item of this work-item, or none.
 template <class I, class Body>
 inline void for_item(int64_t items, const Body& body) {
