@@ -154,3 +154,24 @@ def test_random_on_a_side_stream():
         found = torch.empty(1000, device="xpu_lite").normal_()
     stream.synchronize()
     assert torch.equal(found.cpu(), expected.cpu())
+
+
+def test_samplers_that_draw_on_host_copies_are_counted_as_fallbacks():
+    process.check("""
+import torch
+x = torch.xpu_lite
+p = torch.rand(3, 4, device="xpu_lite")
+assert not x.fallbacks()
+torch.randperm(5, device="xpu_lite"), torch.multinomial(p, 2), torch.poisson(p)
+torch.binomial(p.round() + 2, p), torch._standard_gamma(p), torch.nn.functional.rrelu(p, training=True)
+assert sorted(x.fallbacks()) == [
+    "aten::_standard_gamma", "aten::binomial", "aten::multinomial", "aten::poisson",
+    "aten::randperm.generator_out", "aten::rrelu_with_noise"], x.fallbacks()
+x.set_fallback_policy("error")
+try:
+    torch.multinomial(p, 2)
+except NotImplementedError as error:
+    assert "aten::multinomial" in str(error)
+else:
+    raise SystemExit("no error")
+""")

@@ -40,7 +40,7 @@ class Call {
   template <class Fn>
   auto run(const at::Tensor& any, const char* name, const Fn& fn, const char* overload = "") {
     if (staged_) {
-      const std::string op = std::string("aten::") + name;
+      const std::string op = message("aten::", name);
       count_fallback(c10::Dispatcher::singleton().findSchemaOrThrow(op.c_str(), overload));
       note_route(3, name);
       auto result = fn(generator_, *this);
