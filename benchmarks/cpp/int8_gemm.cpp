@@ -57,7 +57,8 @@ struct Memory {
 // 28 sums, as in the kernel; no memory is touched.
 __attribute__((target("avx512f,avx512bw,avx512vnni"), noinline)) int register_loop(int64_t steps) {
   __m512i sum[28], a = _mm512_set1_epi32(0x01020304), b = _mm512_set1_epi32(0x04030201);
-  for (auto& s : sum) s = _mm512_setzero_si512();
+#pragma GCC unroll 28
+  for (int r = 0; r < 28; ++r) sum[r] = _mm512_setzero_si512();
   for (int64_t i = 0; i < steps; ++i) {
 #pragma GCC unroll 28
     for (int r = 0; r < 28; ++r) sum[r] = _mm512_dpbusd_epi32(sum[r], a, b);
