@@ -3,33 +3,26 @@
     .venv/bin/python benchmarks/sycl.py                 # about 15 minutes
     .venv/bin/python benchmarks/sycl.py --quick         # does everything run: 1 or 2 minutes
     .venv/bin/python benchmarks/sycl.py --only memory,products
+    .venv/bin/python benchmarks/sycl.py --only memory --match softmax --host
 
 The parts: memory, products, launch, models, start.
 """
 
 import argparse
 import os
+import re
 import statistics
 import sys
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 
 from common import machine, seconds
-from sycl_parts import sides
+from sycl_parts import memory_cases, sides
 from sycl_parts.picture import draw
 from sycl_parts.start import first_use
 
 PARTS = ("memory", "products", "launch", "models", "start")
 
-# case of worker.py: bytes moved per element, and the limit as a share of the triad's bandwidth
-MEMORY = {
-    "add": (12, 0.9), "mul by scalar": (8, 0.9), "relu": (8, 0.9), "gelu": (8, 0.9),
-    "exp": (8, 0.9), "add in place": (12, 0.9), "copy": (8, 0.9), "clone": (8, 0.9),
-    "fill": (4, 0.9), "to bfloat16": (6, 0.9), "add/bfloat16": (6, 0.9),
-    "add/float16": (6, 0.9), "add/float64": (24, 0.9),
-    "sum": (4, 0.8), "sum of rows": (4, 0.8), "sum of columns": (4, 0.8), "max": (4, 0.8),
-    "mean of rows": (4, 0.8), "softmax": (8, 0.8), "log_softmax": (8, 0.8),
-    "softmax/bfloat16": (4, 0.8), "layer_norm": (8, 0.8),
-}
 PRODUCTS = [
     "matmul f32 1024 1024 1024", "matmul f32 128 3072 768", "matmul f32 2048 2048 2048",
     "matmul bf16 1024 1024 1024", "matmul bf16 2048 2048 2048",
@@ -53,15 +46,28 @@ class Report:
 
 def memory(options, report):
     count = 1 << 18 if options.quick else 1 << 24
-    repeats = 2 if options.quick else 5
+    repeats = 1 if options.quick else 3
+    rounds = 1 if options.quick else options.rounds
+    chosen = {k: v for k, v in memory_cases.names().items()
+              if (re.search(options.match, k) if options.match else True)}
+    if options.quick and not options.match:
+        chosen = {k: v for k, v in chosen.items() if "/" not in k}
     print(f"Bandwidth, {count} elements: share of the triad's")
-    with sides.worker(options.devices) as device, sides.triad() as triad:
-        for name, (size, limit) in MEMORY.items():
-            times = sides.in_turns({"ours": (device, f"memory {count} {name} {repeats}"),
-                                    "triad": (triad, f"triad {count} {repeats}")}, options.rounds)
+    with ExitStack() as stack:
+        device = stack.enter_context(sides.worker(options.devices))
+        triad = stack.enter_context(sides.triad())
+        host = stack.enter_context(sides.worker("host")) if options.host else None
+        for name, (size, limit) in chosen.items():
+            line = f"memory {count} {name} {repeats}"
+            pairs = {"ours": (device, line), "triad": (triad, f"triad {count} {repeats}")}
+            if host:
+                pairs["host"] = (host, line)
+            times = sides.in_turns(pairs, rounds)
             ours, reference = size * count / times["ours"], 12 * count / times["triad"]
-            report.add(name, ours / reference, "share", limit,
-                       {"GB/s": f"{ours / 1e9:.1f}", "triad's": f"{reference / 1e9:.1f}"})
+            detail = {"GB/s": f"{ours / 1e9:.1f}", "triad's": f"{reference / 1e9:.1f}"}
+            if host:
+                detail["the host engine's"] = f"{size * count / times['host'] / 1e9:.1f}"
+            report.add(name, ours / reference, "share", limit, detail)
 
 
 def products(options, report):
@@ -116,6 +122,9 @@ def main():
     parser.add_argument("--devices", help="value of XPU_LITE_DEVICES (default: that variable's, or "
                         "opencl:cpu)")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
+    parser.add_argument("--match", help="of the part memory, only cases that match this expression")
+    parser.add_argument("--host", action="store_true",
+                        help="in the part memory, measure the host engine, too")
     parser.add_argument("--rounds", type=int, help="interleaved repetitions (default: 9)")
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything run")
     parser.add_argument("--json", help="also write the results to this file")

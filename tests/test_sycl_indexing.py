@@ -334,6 +334,42 @@ def test_out_of_range(name, bad):
     assert (y + 1).sum().item() == 18
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8])
+def test_long_rows(dtype):
+    x = make((6, 5, 4, 1500), dtype)
+    for dim in range(3):
+        i, n = places((3,), x.shape[dim]), list(x.shape)
+        n[dim] = 3
+        same(lambda x, i, dim: x.index_select(dim, i), x, i, dim)
+        same(lambda x, i, dim: x.index_select(dim, i.int()), x.transpose(0, 1), i.clamp(max=3), dim)
+        same(lambda x, i, s, dim: x.clone().index_copy_(dim, i, s), x,
+             torch.randperm(x.shape[dim])[:3], make(n, dtype, seed=3), dim)
+    for dim in range(4):
+        same(lambda x, i, dim: x.gather(dim, i), x, places(x.shape, x.shape[dim]), dim)
+        same(lambda x, i, dim: x.gather(dim, i), x[..., 1:70],
+             places((6, 5, 4, 69), x[..., 1:70].shape[dim]), dim)
+    table = x.view(-1, 1500)
+    same(lambda w, i: F.embedding(i, w), table, places((2, 30), 120))
+    same(lambda x, i: x[i - 60], table, places((30,), 120))
+    same(lambda x, m: x.masked_fill(m, 3), x, make(x.shape, seed=5) > 0)
+    same(lambda x, m: x.masked_fill(m, 3), x[..., ::2], make((1500,), seed=5)[::2] > 0)
+
+
+@pytest.mark.parametrize("name", ["index", "index_select", "index_copy_", "embedding", "gather"])
+def test_long_rows_out_of_range(name):
+    x, index = torch.ones(3, 100), torch.tensor([2**33])
+    call = OUT_OF_RANGE[name]
+    if name == "gather":
+        call = lambda x, i: x.gather(0, i[:, None].expand(1, 100))  # noqa: E731
+    with pytest.raises((IndexError, RuntimeError)) as expected:
+        call(x.clone(), index)
+    y = x.to("xpu_lite")
+    with pytest.raises(expected.type, match="(?i)ind.*8589934592"):
+        call(y, index.to("xpu_lite"))
+        torch.xpu_lite.synchronize()
+    assert torch.equal(y.cpu(), x)
+
+
 def test_wrong_arguments():
     x = torch.ones(3, 4, device="xpu_lite")
     i = torch.zeros(2, dtype=torch.int64, device="xpu_lite")

@@ -58,7 +58,8 @@ def check(function, *inputs, dtype, names=(), wide=True, strides=True):
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("shape, dim", [((), 0), ((5,), 0), ((4, 33), 1), ((4, 33), 0),
                                         ((3, 5, 100), -1), ((3, 50, 7), 1), ((2, 3000), 1),
-                                        ((0, 4), 1), ((64, 8), 1)])
+                                        ((0, 4), 1), ((64, 8), 1), ((700, 2100), 0),
+                                        ((9, 130, 150), 1)])
 def test_softmax(dtype, shape, dim):
     check(lambda t: F.softmax(t, dim), make(shape), dtype=dtype)
     check(lambda t: F.log_softmax(t, dim), make(shape), dtype=dtype)
@@ -71,6 +72,10 @@ def test_softmax_of_special_values():
     for f in (F.softmax, F.log_softmax):
         for dim in (0, 1):
             torch.testing.assert_close(f(x.to(DEVICE), dim).cpu(), f(x, dim), equal_nan=True)
+    wide = x.t().repeat(40, 60).contiguous()  # long rows, softmax along the others
+    wide[:, 7] = -inf
+    for f in (F.softmax, F.log_softmax):
+        torch.testing.assert_close(f(wide.to(DEVICE), 0).cpu(), f(wide, 0), equal_nan=True)
     safe = torch._safe_softmax(x[:2].to(DEVICE), 1).cpu()
     torch.testing.assert_close(safe, torch._safe_softmax(x[:2], 1))
 

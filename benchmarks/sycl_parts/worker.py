@@ -10,38 +10,9 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import model_builders  # noqa: E402
+from sycl_parts import memory_cases  # noqa: E402
 
 DEVICE = "xpu_lite"
-
-
-def memory_case(name, count):
-    """Bandwidth cases on `count` floats: see MEMORY of sycl.py for their bytes."""
-    kind, _, dtype = name.partition("/")
-    dtype = getattr(torch, dtype or "float32")
-    x, y = (torch.rand(count, device=DEVICE).to(dtype) for _ in range(2))
-    out = torch.empty_like(x)
-    rows = x.view(-1, 1024)
-    square = x.view(-1, 4096)
-    return {
-        "add": lambda: torch.add(x, y, out=out),
-        "mul by scalar": lambda: torch.mul(x, 1.5, out=out),
-        "relu": lambda: torch.relu(x),
-        "gelu": lambda: F.gelu(x),
-        "exp": lambda: torch.exp(x, out=out),
-        "add in place": lambda: x.add_(y),
-        "copy": lambda: out.copy_(x),
-        "clone": lambda: x.clone(),
-        "fill": lambda: out.fill_(1.0),
-        "to bfloat16": lambda: x.to(torch.bfloat16),
-        "sum": lambda: x.sum(),
-        "sum of rows": lambda: rows.sum(-1),
-        "sum of columns": lambda: square.sum(0),
-        "max": lambda: x.max(),
-        "mean of rows": lambda: rows.mean(-1),
-        "softmax": lambda: rows.softmax(-1),
-        "log_softmax": lambda: rows.log_softmax(-1),
-        "layer_norm": lambda: F.layer_norm(rows, (1024,)),
-    }[kind]
 
 
 def product_case(words):
@@ -92,7 +63,7 @@ def tiny_add():
 def make(case):
     words = case.split()
     if words[0] == "memory":
-        return memory_case(" ".join(words[2:]), int(words[1]))
+        return memory_cases.make(" ".join(words[2:]), int(words[1]))
     if words[0] in ("matmul", "conv"):
         return product_case(words)
     return tiny_add() if case == "tiny add" else model_case(words)

@@ -4,6 +4,7 @@
 // complex ones follow W. Kahan, "Branch cuts for complex elementary functions".
 
 #include "backend/xpu/kernels/number.h"
+#include "backend/xpu/kernels/vector_math.h"
 
 namespace xk {
 
@@ -24,12 +25,18 @@ using real_t = typename real_of<T>::type;
   inline std::enable_if_t<is_float<T>, T> name(T v) { \
     return sycl::name(v); \
   }
-XK_REAL_FUNCTION(exp) XK_REAL_FUNCTION(expm1) XK_REAL_FUNCTION(exp2) XK_REAL_FUNCTION(log)
+XK_REAL_FUNCTION(expm1) XK_REAL_FUNCTION(exp2) XK_REAL_FUNCTION(log)
 XK_REAL_FUNCTION(log2) XK_REAL_FUNCTION(log10) XK_REAL_FUNCTION(log1p) XK_REAL_FUNCTION(sqrt)
 XK_REAL_FUNCTION(sin) XK_REAL_FUNCTION(cos) XK_REAL_FUNCTION(tan) XK_REAL_FUNCTION(sinh)
-XK_REAL_FUNCTION(cosh) XK_REAL_FUNCTION(tanh) XK_REAL_FUNCTION(asin) XK_REAL_FUNCTION(acos)
+XK_REAL_FUNCTION(cosh) XK_REAL_FUNCTION(asin) XK_REAL_FUNCTION(acos)
 XK_REAL_FUNCTION(atan) XK_REAL_FUNCTION(asinh) XK_REAL_FUNCTION(acosh) XK_REAL_FUNCTION(atanh)
 #undef XK_REAL_FUNCTION
+inline double exp(double v) { return sycl::exp(v); }
+inline float exp(float v) { return vector_exp(v); }
+inline double tanh(double v) { return sycl::tanh(v); }
+inline float tanh(float v) { return vector_tanh(v); }
+inline double erf(double v) { return sycl::erf(v); }
+inline float erf(float v) { return vector_erf(v); }
 
 template <class R>
 inline complex<R> times_i(complex<R> z) {

@@ -9,10 +9,10 @@ XK_OP2(Threshold, return a <= p(0) ? p(1) : b)
 XK_OP1(Elu, return a < T(0) ? sycl::expm1(a * p(2)) * p(0) : a * p(1))
 XK_OP1(Softplus, return a * p(0) > p(1) ? a : sycl::log1p(sycl::exp(a * p(0))) / p(0))
 XK_OP1(LogSigmoid, return sycl::fmin(T(0), a) - sycl::log1p(sycl::exp(-sycl::fabs(a))))
-XK_OP1(Gelu, return a * T(0.5) * (T(1) + sycl::erf(a * T(0.70710678118654752))))
+XK_OP1(Gelu, return a * T(0.5) * (T(1) + xk::erf(a * T(0.70710678118654752))))
 XK_OP1(GeluTanh,
        const T inner = T(0.79788456080286536) * (a + T(0.044715) * a * a * a);
-       return T(0.5) * a * (T(1) + sycl::tanh(inner)))
+       return T(0.5) * a * (T(1) + xk::tanh(inner)))
 template <class T>
 inline T held(T v) { // in [0, 6]; not a number stays
   return v < T(0) ? T(0) : v > T(6) ? T(6) : v;
@@ -25,7 +25,7 @@ XK_OP1(SoftShrink, const T l = p.rounded(p(0));
        return a > l ? a - l : a < -l ? a + l : a * T(0))
 XK_OP1(LeakyRelu, return a > T(0) ? a : a * p(0))
 XK_OP1(Silu, return a * xk::sigmoid(a))
-XK_OP1(Mish, return a * sycl::tanh(sycl::log1p(sycl::exp(a))))
+XK_OP1(Mish, return a * xk::tanh(sycl::log1p(sycl::exp(a))))
 XK_OP2(Prelu, return a > T(0) ? a : b * a)
 XK_OP2(Glu, return a * xk::sigmoid(b))
 

@@ -12,12 +12,12 @@ XK_OP2(SoftplusBackward, const T z = sycl::exp(b * p(0));
 XK_OP2(LogSigmoidBackward, const T z = sycl::exp(-sycl::fabs(a)), part = z / (T(1) + z);
        return b * (a < T(0) ? T(1) - part : part))
 XK_OP2(GeluBackward,
-       const T cdf = T(0.5) * (T(1) + sycl::erf(b * T(0.70710678118654752)));
-       const T pdf = T(0.39894228040143268) * sycl::exp(T(-0.5) * b * b);
+       const T cdf = T(0.5) * (T(1) + xk::erf(b * T(0.70710678118654752)));
+       const T pdf = T(0.39894228040143268) * xk::exp(T(-0.5) * b * b);
        return a * (cdf + b * pdf))
 XK_OP2(GeluTanhBackward,
        const T beta = T(0.79788456080286536), kappa = T(0.044715);
-       const T t = sycl::tanh(beta * (b + kappa * b * b * b));
+       const T t = xk::tanh(beta * (b + kappa * b * b * b));
        const T left = T(0.5) * (T(1) + t);
        const T slope = beta * (T(1) + T(3) * kappa * b * b);
        return a * (left + T(0.5) * b * (T(1) - t * t) * slope))
@@ -37,7 +37,7 @@ struct SiluBackward {
     else return a * d;
   }
 };
-XK_OP2(MishBackward, const T t = sycl::tanh(sycl::log1p(sycl::exp(b)));
+XK_OP2(MishBackward, const T t = xk::tanh(sycl::log1p(sycl::exp(b)));
        return a * (t + b * xk::sigmoid(b) * (T(1) - t * t)))
 // Input, weight, gradient.
 XK_OP3(PreluBackwardInput, return a > T(0) ? c : b * c)

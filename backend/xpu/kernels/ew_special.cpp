@@ -1,10 +1,11 @@
 // Special functions of one and two numbers.
 
+#include "backend/xpu/kernels/complex_math.h"
 #include "backend/xpu/kernels/elementwise.h"
 #include "backend/xpu/kernels/special_bessel.h"
 #include "backend/xpu/kernels/special_error.h"
 
-XK_OP1(Erf, return sycl::erf(a))
+XK_OP1(Erf, return xk::erf(a))
 XK_OP1(Erfc, return sycl::erfc(a))
 XK_OP1(Erfinv, return xk::erfinv(a))
 XK_OP1(Erfcx, return xk::erfcx(a))

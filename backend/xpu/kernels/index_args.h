@@ -7,12 +7,13 @@
 #include <cstdint>
 
 #include "backend/xpu/kernel_error.h"
+#include "backend/xpu/kernels/elementwise_args.h"
 
 namespace xpu_lite::xpu {
 
 constexpr int kMaxWalkDims = 12;
 constexpr int kMaxIndices = 8;
-constexpr int64_t kRowPiece = 4096; // elements of a row that one group takes at a time
+constexpr int64_t kRowPiece = 4096; // elements of a row that one sub-group takes at a time
 
 // One index tensor; the length of the dimension it counts in, and the bytes from one
 // element of that dimension to the next.
@@ -46,6 +47,27 @@ struct IndexArgs {
   int64_t index_strides[kMaxWalkDims]; // of all indices: they are laid out alike
   IndexOperand index[kMaxIndices];
   uint64_t fill[2];
+};
+
+// The same where one index names whole rows, or one element each of rows: a few outer
+// dimensions, dense rows on the side that the index does not count in.
+constexpr int kIndexOuterDims = 3;
+struct IndexRowsArgs {
+  char* dst;
+  const char* src;
+  const char* index;
+  int64_t size, step; // of the dimension that the index counts in
+  int64_t dst_stride[kIndexOuterDims], src_stride[kIndexOuterDims];
+  int64_t index_stride[kIndexOuterDims];
+  int64_t src_inner, index_inner; // bytes from one element of a row to the next
+  Divider dim[kIndexOuterDims];
+  Divider chunks; // groups to a row
+  uint64_t items; // of a row
+  uint32_t dims;  // outer ones
+  int32_t wrap, narrow, error_dim;
+  KernelFault fault;
+  KernelError* error;
+  const char* op;
 };
 
 } // namespace xpu_lite::xpu

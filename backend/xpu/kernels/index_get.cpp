@@ -6,16 +6,17 @@
 namespace xk {
 
 template <class T>
-inline void copy_row(const IndexArgs& a, char* dst, const char* src, int64_t begin, int64_t end,
-                     int64_t local, int64_t step) {
+inline void copy_row(const IndexArgs& a, const Lanes& lanes, char* dst, const char* src,
+                     int64_t first, int64_t n) {
   const int64_t ds = a.dst_strides[0], ss = a.src_strides[0];
   if (ds == sizeof(T) && ss == sizeof(T)) {
-    T* to = reinterpret_cast<T*>(dst);
-    const T* from = reinterpret_cast<const T*>(src);
-    for (int64_t i = begin + local; i < end; i += step) to[i] = from[i];
+    T* to = reinterpret_cast<T*>(dst) + first;
+    const T* from = reinterpret_cast<const T*>(src) + first;
+    lanes.each(n, [&](int64_t i) { to[i] = from[i]; });
   } else {
-    for (int64_t i = begin + local; i < end; i += step)
-      at_bytes<T>(dst, i * ds) = at_bytes<T>(src, i * ss);
+    lanes.each(n, [&](int64_t i) {
+      at_bytes<T>(dst, (first + i) * ds) = at_bytes<T>(src, (first + i) * ss);
+    });
   }
 }
 
@@ -29,19 +30,21 @@ inline void index_get_by(const IndexArgs& a) {
     });
     return;
   }
-  walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
+  walk_rows(a, [&](const Lanes& lanes, const Place& p, int64_t first, int64_t n) {
     if (a.row_index) {
-      int64_t offset;
-      if (index_offset<Most>(a, p, 0, offset))
-        copy_row<T>(a, a.dst + p.dst, a.src + p.src + offset, begin, end, local, step);
+      int64_t offset = 0;
+      const int32_t good = index_offset<Most>(a, p, 0, offset);
+      if (lanes.same(good))
+        copy_row<T>(a, lanes, a.dst + p.dst, a.src + lanes.same(p.src + offset), first, n);
       return;
     }
-    for (int64_t i = begin + local; i < end; i += step) {
+    lanes.each(n, [&](int64_t k) {
+      const int64_t i = first + k;
       int64_t offset;
       if (index_offset<Most>(a, p, i, offset))
         at_bytes<T>(a.dst, p.dst + i * a.dst_strides[0]) =
             at_bytes<T>(a.src, p.src + offset + i * a.src_strides[0]);
-    }
+    });
   });
 }
 

@@ -20,15 +20,25 @@ inline void index_put_by(const IndexArgs& a) {
     });
     return;
   }
-  walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
+  walk_rows(a, [&](const Lanes& lanes, const Place& p, int64_t first, int64_t n) {
     int64_t offset = 0;
-    if (a.row_index) {
-      if (!index_offset<Most>(a, p, 0, offset)) return;
-      for (int64_t i = begin + local; i < end; i += step) put(p, i, offset);
+    if (!a.row_index) {
+      lanes.each(n, [&](int64_t i) {
+        if (index_offset<Most>(a, p, first + i, offset)) put(p, first + i, offset);
+      });
       return;
     }
-    for (int64_t i = begin + local; i < end; i += step)
-      if (index_offset<Most>(a, p, i, offset)) put(p, i, offset);
+    const int32_t good = index_offset<Most>(a, p, 0, offset);
+    if (!lanes.same(good)) return;
+    offset = lanes.same(offset);
+    if (a.dst_strides[0] != sizeof(T) || (a.has_src && a.src_strides[0] != sizeof(T))) {
+      lanes.each(n, [&](int64_t i) { put(p, first + i, offset); });
+      return;
+    }
+    T* to = reinterpret_cast<T*>(a.dst + p.dst + offset) + first;
+    const T* from = reinterpret_cast<const T*>(a.src + p.src) + first;
+    if (a.has_src) lanes.each(n, [&](int64_t i) { to[i] = from[i]; });
+    else lanes.each(n, [&](int64_t i) { to[i] = fill; });
   });
 }
 

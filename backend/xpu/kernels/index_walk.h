@@ -2,10 +2,11 @@
 
 // The walk of IndexArgs. A long innermost dimension is walked row by row: all that
 // is the same for a row (the other coordinates, and often the index) is then computed
-// once by a whole group. A short one is walked element by element.
+// once by a sub-group. A short one is walked element by element.
 
 #include "backend/xpu/kernels/fault.h"
 #include "backend/xpu/kernels/index_args.h"
+#include "backend/xpu/kernels/lanes.h"
 
 namespace xk {
 
@@ -66,20 +67,19 @@ inline bool index_offset(const IndexArgs& a, const Place& p, int64_t at, int64_t
   return true;
 }
 
-// row(place, begin, end, local, step): elements begin + local, + step, ... of a row.
+// row(lanes, place, first, n): elements [first, first + n) of a row.
 template <class Row>
 inline void walk_rows(const IndexArgs& a, Row row) {
-  auto it = item();
+  const Lanes lanes;
   const int64_t inner = a.sizes[0], outer = a.numel / inner;
-  const int64_t pieces = (inner + kRowPiece - 1) / kRowPiece, tasks = outer * pieces;
-  for (int64_t task = it.get_group(0); task < tasks; task += it.get_group_range(0)) {
+  const int64_t pieces = (inner + kRowPiece - 1) / kRowPiece;
+  lanes.each_task(outer * pieces, [&](int64_t task) {
     const int64_t r = pieces == 1 ? task : task / pieces;
-    const int64_t begin = (task - r * pieces) * kRowPiece;
+    const int64_t first = (task - r * pieces) * kRowPiece;
     Place p;
     place_of<1>(a, r, p);
-    row(p, begin, sycl::min(begin + kRowPiece, inner), static_cast<int64_t>(it.get_local_id(0)),
-        static_cast<int64_t>(it.get_local_range(0)));
-  }
+    row(lanes, p, first, sycl::min(kRowPiece, inner - first));
+  });
 }
 
 // each(place) for every element.

@@ -4,6 +4,10 @@
 
 #include "backend/xpu/kernels/acc.h"
 
+// For functions and lambdas of kernels that hold what is the same in all lanes: in memory,
+// as it is around a call, the compiler loses sight of that and makes gathers.
+#define XK_INLINE __attribute__((always_inline))
+
 namespace xk {
 
 // The tasks of one sub-group: a stretch of neighbours, so that it reads memory in
@@ -26,6 +30,9 @@ struct Lanes {
     const int64_t last = sycl::min(first + many, tasks);
     for (int64_t t = first; t < last; ++t) body(t);
   }
+  // A number that is the same in all lanes, though the compiler cannot see it.
+  template <class T>
+  T same(T x) const { return sycl::group_broadcast(sg, x); }
   int64_t index() const {
     return item().get_group(0) * (item().get_local_range(0) / width) + sg.get_group_id()[0];
   }

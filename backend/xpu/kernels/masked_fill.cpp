@@ -14,10 +14,20 @@ inline void masked_fill(const IndexArgs& a) {
     });
     return;
   }
-  walk_rows(a, [&](const Place& p, int64_t begin, int64_t end, int64_t local, int64_t step) {
-    for (int64_t i = begin + local; i < end; i += step)
-      if (at_bytes<uint8_t>(a.src, p.src + i * a.src_strides[0]))
-        at_bytes<T>(a.dst, p.dst + i * a.dst_strides[0]) = fill;
+  const int64_t ds = a.dst_strides[0], ss = a.src_strides[0];
+  walk_rows(a, [&](const Lanes& lanes, const Place& p, int64_t first, int64_t n) {
+    char* dst = a.dst + p.dst + first * ds;
+    const char* mask = a.src + p.src + first * ss;
+    if (ds == sizeof(T) && ss == 1) {
+      T* to = reinterpret_cast<T*>(dst);
+      lanes.each(n, [&](int64_t i) {
+        if (mask[i]) to[i] = fill;
+      });
+    } else {
+      lanes.each(n, [&](int64_t i) {
+        if (mask[i * ss]) at_bytes<T>(dst, i * ds) = fill;
+      });
+    }
   });
 }
 

@@ -17,15 +17,17 @@ template <class T>
 void rows(const SoftmaxArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
-  lanes.each_task(a.outer, [&](int64_t r) {
+  lanes.each_task(a.outer, [&](int64_t r) XK_INLINE {
     const T* y = static_cast<const T*>(a.in) + r * a.length;
     const T* grad = static_cast<const T*>(a.grad) + r * a.length;
     T* out = static_cast<T*>(a.out) + r * a.length;
     A sum = 0;
-    if (a.log) lanes.each(a.length, [&](int64_t i) { sum += xk::widen(grad[i]); });
-    else lanes.each(a.length, [&](int64_t i) { sum += xk::widen(grad[i]) * xk::widen(y[i]); });
+    if (a.log) lanes.each(a.length, [&](int64_t i) XK_INLINE { sum += xk::widen(grad[i]); });
+    else lanes.each(a.length, [&](int64_t i) XK_INLINE {
+      sum += xk::widen(grad[i]) * xk::widen(y[i]);
+    });
     sum = lanes.sum(sum);
-    lanes.each(a.length, [&](int64_t i) {
+    lanes.each(a.length, [&](int64_t i) XK_INLINE {
       out[i] = xk::narrow<T>(gradient(a.log, xk::widen(grad[i]), xk::widen(y[i]), sum));
     });
   });
@@ -36,7 +38,7 @@ void cols(const SoftmaxArgs& a) {
   using A = xk::acc_t<T>;
   const xk::Lanes lanes;
   const int64_t blocks = (a.inner + lanes.width - 1) / lanes.width;
-  lanes.each_task(a.outer * blocks, [&](int64_t t) {
+  lanes.each_task(a.outer * blocks, [&](int64_t t) XK_INLINE {
     const int64_t o = t / blocks, first = (t - o * blocks) * lanes.width;
     if (first + lanes.lane >= a.inner) return;
     const int64_t offset = o * a.length * a.inner + first + lanes.lane;
