@@ -1,16 +1,32 @@
 #include "backend/aten/sycl/copy_kernel.h"
 
 #include <ATen/TensorIterator.h>
+#include <ATen/ops/copy_ops.h>
 
 #include "backend/aten/core/errors.h"
 #include "backend/aten/sycl/elementwise.h"
 #include "backend/aten/sycl/run.h"
+#include "backend/aten/sycl/structured.h"
 #include "backend/xpu/ops/elementwise_copy.h"
 
 namespace xpu_lite::aten::sycl {
 
+bool only_moved(at::ScalarType type) {
+  if (type == at::ScalarType::Float4_e2m1fn_x2) return true;
+  return c10::isFloat8Type(type) && type != at::kFloat8_e4m3fn && type != at::kFloat8_e5m2;
+}
+
 void copy_kernel(const at::Tensor& src, const at::Tensor& dst) {
   if (dst.numel() == 0) return;
+  if (only_moved(src.scalar_type()) || only_moved(dst.scalar_type())) {
+    if (src.scalar_type() == dst.scalar_type()) {
+      copy_kernel(src.view(at::kByte), dst.view(at::kByte));
+    } else {
+      at::Tensor target = dst;
+      at::_ops::copy_::redispatch(kRareKey, target, src, false);
+    }
+    return;
+  }
   const bool conjugate = src.is_conj() != dst.is_conj();
   const bool negate = src.is_neg() != dst.is_neg();
   // Aliases that overlap were refused or made sure of by the caller.

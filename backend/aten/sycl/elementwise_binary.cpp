@@ -1,5 +1,6 @@
 // Arithmetic of two and three operands.
 
+#include <ATen/Dispatch_v2.h>
 #include <ATen/native/BinaryOps.h>
 #include <ATen/native/Lerp.h>
 #include <ATen/native/PointwiseOps.h>
@@ -18,9 +19,17 @@ constexpr PointwiseOptions kExact{.exact_scalars = true};
 
 Scalar negative(const Scalar& v) { return v.isBoolean() ? Scalar(-v.to<int64_t>()) : -v; }
 
-void add(TensorIteratorBase& i, const Scalar& alpha) { pointwise("add", i, "add", {alpha}, kExact); }
+// As torch's CPU kernel takes it: rounded to the type, an error if it does not fit.
+Scalar alpha_as(at::ScalarType type, const Scalar& alpha) {
+  return AT_DISPATCH_V2(type, "add", AT_WRAP([&] { return Scalar(alpha.to<scalar_t>()); }),
+                        AT_EXPAND(AT_ALL_TYPES_AND_COMPLEX), at::kComplexHalf, at::kHalf,
+                        at::kBFloat16, at::kBool);
+}
+void add(TensorIteratorBase& i, const Scalar& alpha) {
+  pointwise("add", i, "add", {alpha_as(i.common_dtype(), alpha)});
+}
 void sub(TensorIteratorBase& i, const Scalar& alpha) {
-  pointwise("sub", i, "add", {negative(alpha)}, kExact);
+  pointwise("sub", i, "add", {alpha_as(i.common_dtype(), negative(alpha))});
 }
 void mul(TensorIteratorBase& i) { pointwise("mul", i, "mul", {}, kExact); }
 void div_true(TensorIteratorBase& i) { pointwise("div", i, "div", {}, kExact); }

@@ -32,6 +32,16 @@ xpu::EwValue bytes_of(const c10::Scalar& value, at::ScalarType type) {
   return bytes;
 }
 
+// The operand as bits: `as` has the size of its elements.
+xpu::EwOperand bits_operand(at::TensorIteratorBase& iter, int arg, DType as) {
+  xpu::EwOperand operand;
+  operand.dtype = as;
+  operand.ptr = static_cast<char*>(xpu::device_pointer(iter.data_ptr(arg)));
+  const auto strides = iter.strides(arg);
+  std::copy(strides.begin(), strides.end(), operand.stride.begin());
+  return operand;
+}
+
 void fill(at::TensorIterator& iter, const c10::Scalar& value) {
   if (iter.numel() == 0) return;
   const at::ScalarType type = iter.dtype(0);
@@ -41,8 +51,7 @@ void fill(at::TensorIterator& iter, const c10::Scalar& value) {
   call.dims = iter.ndim();
   std::copy(iter.shape().begin(), iter.shape().end(), call.size.begin());
   call.operands = 1;
-  call.operand[0] = device_operand("fill_", iter, 0);
-  call.operand[0].dtype = call.type;
+  call.operand[0] = bits_operand(iter, 0, call.type);
   call.param[0] = bytes_of(value, type);
   translate([&] {
     run("fill_", iter.tensor(0), [&](Stream& stream) { xpu::elementwise(stream, call); });
@@ -69,9 +78,8 @@ void where(at::TensorIterator& iter) {
       operand.dtype = call.wanted[k];
       continue;
     }
-    operand = device_operand("where", iter, k);
     // A condition may be uint8; values of another type are cast before they are bits.
-    if (k != 1 && iter.dtype(k) == type) operand.dtype = call.type;
+    operand = k == 1 ? device_operand("where", iter, k) : bits_operand(iter, k, call.type);
     TORCH_CHECK(k == 1 || iter.dtype(k) == type, "where: expected ", type, " for every value, got ",
                 iter.dtype(k));
   }

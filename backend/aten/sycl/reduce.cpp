@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 
 #include "backend/aten/sycl/run.h"
+#include "backend/xpu/kernel_library.h"
 
 namespace xpu_lite::aten::sycl {
 
@@ -41,6 +42,9 @@ void* scratch(void* context, size_t bytes) {
 }
 
 void submit(const char* op, const Tensor& any, xpu::Reduction& r) {
+  const std::string name = r.kernel + "_rows_" + xpu::suffix(r.type);
+  TORCH_CHECK_NOT_IMPLEMENTED(xpu::find_kernel(name) != nullptr, '"', op, "\" not implemented for '",
+                              xpu::suffix(r.type), "'");
   r.partial_bytes = partial_bytes(r.kernel, r.type);
   Temporaries temporaries{any.options(), {}};
   run(op, any, [&](Stream& stream) { xpu::reduce(stream, r, scratch, &temporaries); });

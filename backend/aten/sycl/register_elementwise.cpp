@@ -4,6 +4,7 @@
 #include <ATen/ops/_prelu_kernel_backward_native.h>
 #include <ATen/ops/_prelu_kernel_native.h>
 #include <ATen/ops/abs_native.h>
+#include <ATen/ops/abs_ops.h>
 #include <ATen/ops/angle_native.h>
 #include <ATen/ops/arange_native.h>
 #include <ATen/ops/complex_native.h>
@@ -42,6 +43,7 @@
 #include <torch/library.h>
 
 #include "backend/aten/sycl/elementwise_own.h"
+#include "backend/aten/sycl/rare.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -88,7 +90,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("eye.out", TORCH_FN(eye_out));
   m.impl("eye.m_out", TORCH_FN(eye_m_out));
 
-  m.impl("abs.out", TORCH_FN(native::abs_out));
+  m.impl("abs.out", XPU_SYCL_NOT_RARE(abs_out, native::abs_out));
   m.impl("angle", TORCH_FN(native::angle));
   m.impl("angle.out", TORCH_FN(native::angle_out));
   m.impl("conj_physical.out", TORCH_FN(native::conj_physical_out));
