@@ -41,6 +41,8 @@ OPERATORS: list[Declared] = [
              "out= as if it were contiguous; the device writes the right elements", "sycl"),
     Declared("nn.functional.avg_pool3d", "*", "out", "torch's CPU kernel writes a non-contiguous "
              "out= as if it were contiguous; the device writes the right elements", "sycl"),
+    Declared("narrow_copy", "*", "out", "torch's CPU kernel copies rows into a non-contiguous out= "
+             "as if it were contiguous; the device writes the right elements", "sycl"),
 ]
 
 MODULES: list[DeclaredModule] = []

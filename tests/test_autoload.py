@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from engine import ENGINE, sycl_only
 from process import check, run
 
 USE = "assert torch.ones(2, device='xpu_lite').sum().item() == 2; print('good')"
@@ -176,9 +177,26 @@ def test_event_of_the_parent_in_a_fork_is_a_clear_error():
     assert "spawn" in out
 
 
+# A device's driver has threads from the moment that devices are counted.
+BEFORE_USE = ("assert torch.xpu_lite.device_count() >= 1 and torch.xpu_lite.is_available()"
+              if ENGINE == "host" else "pass")
+
+
+@sycl_only("the host engine counts its devices without starting anything")
+def test_fork_after_counting_devices_is_a_clear_error():
+    out = check(FORK.format(
+        before="assert torch.xpu_lite.device_count() >= 1",
+        inside="print(torch.xpu_lite._is_in_bad_fork()); torch.ones(2, device='xpu_lite')",
+        after="print(torch.ones(2, device='xpu_lite').tolist())",
+    ))
+    in_bad_fork, *message, parent = out.split("\n")
+    assert in_bad_fork == "True" and "spawn" in " ".join(message)
+    assert parent == "[1.0, 1.0]"
+
+
 def test_fork_before_use_works():
     out = check(FORK.format(
-        before="assert torch.xpu_lite.device_count() >= 1 and torch.xpu_lite.is_available()",
+        before=BEFORE_USE,
         inside="print(torch.xpu_lite._is_in_bad_fork(), torch.ones(2, device='xpu_lite').tolist())",
         after="print(torch.ones(2, device='xpu_lite').tolist())",
     ))

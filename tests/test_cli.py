@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from engine import KIND
 
 
 def command(*arguments, **environment):
@@ -21,7 +22,7 @@ def test_info():
     import torch
 
     for part in (torch.__version__, "xpu_lite:0", "XPU_LITE_DEVICES", "XPU_LITE_FALLBACK",
-                 "instruction sets", "engine: host", "Optional parts"):
+                 "instruction sets", f"engine: {KIND}", "Optional parts"):
         assert part in result.stdout, part
 
 

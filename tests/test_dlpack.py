@@ -49,6 +49,7 @@ def test_numpy_sees_device_memory():
     array = np.from_dlpack(x, device="cpu")
     assert array.tolist() == [0, 1, 2, 3, 4]
     x.add_(1)
+    torch.xpu_lite.synchronize()
     assert array.tolist() == [1, 2, 3, 4, 5]
 
 

@@ -85,6 +85,21 @@ std::unique_ptr<Engine> make_chosen() {
   refuse(value, "is not a device that xpu-lite knows");
 }
 
+// A device's own runtime has threads and locks, which a fork does not take along, from
+// the moment that devices are counted; the host engine only from its first use on.
+bool lost_by_fork() {
+  if (detail::process_state.load() == detail::kInitialized) return true;
+  const Chosen* c = chosen.load(std::memory_order_acquire);
+  return c != nullptr && c->engine->supports(Feature::DeviceQueues);
+}
+void after_fork_in_child() {
+  if (lost_by_fork()) detail::process_state.store(detail::kBadFork);
+}
+void watch_forks() {
+  static std::once_flag& once = *new std::once_flag;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, after_fork_in_child); });
+}
+
 Chosen& choose() {
   if (Chosen* c = chosen.load(std::memory_order_acquire)) return *c;
   std::lock_guard<std::mutex> lock(choice_mutex());
@@ -92,13 +107,9 @@ Chosen& choose() {
   auto c = std::make_unique<Chosen>();
   c->engine = make_chosen();
   c->count = c->engine->device_count();
+  watch_forks();
   chosen.store(c.get(), std::memory_order_release);
   return *c.release();
-}
-
-void after_fork_in_child() {
-  if (detail::process_state.load() == detail::kInitialized)
-    detail::process_state.store(detail::kBadFork);
 }
 
 } // namespace
@@ -142,8 +153,6 @@ void initialize() {
         "initialized it. Use the 'spawn' start method, for example "
         "torch.multiprocessing.set_start_method('spawn')");
   engine(); // a wrong XPU_LITE_DEVICES throws here and leaves us uninitialized
-  static std::once_flag& once = *new std::once_flag;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, after_fork_in_child); });
   int expected = detail::kNotInitialized;
   detail::process_state.compare_exchange_strong(expected, detail::kInitialized);
 }

@@ -173,8 +173,20 @@ const std::vector<Variable>& variables() {
          if (!parse_flag(v, o.guard)) refuse(variable("XPU_LITE_GUARD"), v);
        },
        [](const Options& o) { return show_flag(o.guard); }},
-      {"XPU_LITE_PACK", "0, 1, or a size such as 512M",
-       "the cache of packed weights: off, on, or its largest size", nullptr, nullptr},
+      {"XPU_LITE_GEMM", "amx, avx512_bf16, avx512, avx2, tile_model, reference",
+       "which matrix product for packed weights to use where it can be used", nullptr, nullptr},
+      {"XPU_LITE_PACK", "auto, off, or a size such as 512M",
+       "keep packed weights: yes, no, or up to this size (auto: a quarter of the memory)",
+       [](Options& o, const std::string& v) {
+         const std::string value = lower(v);
+         o.pack_weights = value != "off" && value != "0";
+         o.pack_limit = 0;
+         if (value == "auto" || value == "off" || value == "0" || value == "1") return;
+         if (!parse_size(v, o.pack_limit)) refuse(variable("XPU_LITE_PACK"), v);
+       },
+       [](const Options& o) {
+         return !o.pack_weights ? "off" : o.pack_limit == 0 ? "auto" : std::to_string(o.pack_limit);
+       }},
       {"XPU_LITE_CACHE_DIR", "a folder",
        "where kernels built for a SYCL device are kept; default: ~/.cache/xpu_lite",
        [](Options& o, const std::string& v) { o.cache_dir = v; },
@@ -187,12 +199,13 @@ const std::vector<Variable>& variables() {
        [](const Options& o) { return std::to_string(o.cache_size); }},
       {"XPU_LITE_KERNEL_DIR", "a folder",
        "where the SYCL engine's kernels are; default: the package's own", nullptr, nullptr},
-      {"XPU_LITE_WITHOUT", "fp64, fp16, atomic64; several with commas between",
-       "treat SYCL devices as if they did not have this",
+      {"XPU_LITE_WITHOUT", "fp64, fp16, atomic64, onednn; several with commas between",
+       "treat SYCL devices as if they did not have this, or oneDNN as if it were not installed",
        [](Options& o, const std::string& v) {
          o.without = lower(v);
          for (const std::string& value : split(o.without))
-           if (value != "fp64" && value != "fp16" && value != "atomic64" && !value.empty())
+           if (value != "fp64" && value != "fp16" && value != "atomic64" && value != "onednn" &&
+               !value.empty())
              refuse(variable("XPU_LITE_WITHOUT"), v);
        },
        [](const Options& o) { return o.without; }},

@@ -18,6 +18,8 @@ struct Options {
   bool print_routes = false;           // XPU_LITE_VERBOSE=routes
   std::string isa_cap = "";            // XPU_LITE_ISA=avx2|avx512|avx512_bf16|amx
   bool huge_pages = true;              // XPU_LITE_HUGE_PAGES=0|1
+  bool pack_weights = true;            // XPU_LITE_PACK=auto|off, or the cache's largest size
+  size_t pack_limit = 0;               // bytes; 0: a quarter of the machine's memory
   bool caching = true;                 // XPU_LITE_CACHING=0|1: 0 frees at once
   std::string cache_dir = "";          // XPU_LITE_CACHE_DIR: device binaries; empty: ~/.cache/xpu_lite
   size_t cache_size = size_t{1} << 30; // XPU_LITE_CACHE_SIZE: bytes; 0: no cache on disk

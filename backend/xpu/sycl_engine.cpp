@@ -1,6 +1,8 @@
 // Devices, raw memory and blocking copies of the SYCL engine, and the one function
 // through which libxpu_lite.so gets it.
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -81,10 +83,13 @@ class SyclEngine final : public Engine {
       free_unused();
     }
     if (host_readable_ && !budget_.fits(bytes)) return nullptr;
+    const bool huge = host_readable_ && bytes >= kHugePage && options().huge_pages;
     void* p = or_null([&] {
-      return sycl::aligned_alloc_device(kAlignment, bytes, devices_.memory[device], context_);
+      return sycl::aligned_alloc_device(huge ? kHugePage : kAlignment, bytes,
+                                        devices_.memory[device], context_);
     });
     if (!p) return nullptr;
+    if (huge) madvise(p, bytes / kHugePage * kHugePage, MADV_HUGEPAGE); // as the host engine's
     if (host_readable_) budget_.took(bytes);
     held_.fetch_add(bytes, std::memory_order_relaxed);
     return reinterpret_cast<void*>(reinterpret_cast<uint64_t>(p) | tag_);
@@ -176,7 +181,7 @@ class SyclEngine final : public Engine {
   const sycl::device& device(int index) const { return devices_.devices[index]; }
 
  private:
-  static constexpr size_t kAlignment = 512, kHostAlignment = 4096;
+  static constexpr size_t kAlignment = 512, kHostAlignment = 4096, kHugePage = size_t{2} << 20;
 
   struct Unused { // memory that was given back, and what may still use it
     void* data;

@@ -63,6 +63,7 @@ def _patch_dlpack() -> None:
             )
         _C._synchronize(self.device.index)
         tensor = self
+        _C._never_watch(self)  # the consumer may write to it at any time
         to_cpu = dl_device is not None and int(dl_device[0]) == _DLPACK_CPU
         if to_cpu and self.layout == torch.strided and not self.requires_grad:
             tensor = _C._cpu_alias(self)

@@ -31,5 +31,6 @@ PYBIND11_MODULE(_C, m) {
   bind_stream(m);
   bind_memory(m);
   bind_options(m);
+  bind_packing(m);
   bind_tensor(m);
 }

@@ -9,6 +9,7 @@
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/errors.h"
 #include "backend/aten/core/fallback.h"
+#include "backend/aten/core/write_watch.h"
 #include "backend/aten/generator.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/stream.h"
@@ -88,6 +89,7 @@ void move_to_shared(const at::Tensor& device_bytes, const at::Tensor& shared_byt
   source->set_data_ptr(
       target->set_data_ptr(std::move(source->_mutable_data_ptr_no_checks())));
   target->set_resizable(false);
+  aten::never_watch(target);
 }
 
 py::list fallback_list() {
@@ -106,6 +108,9 @@ void bind_tensor(py::module_& m) {
 
   m.def("_default_generator", wrap_pybind_function(generator_of));
   m.def("_cpu_alias", wrap_pybind_function_no_gil([](const at::Tensor& tensor) {
+          if (tensor.defined() && tensor.has_storage()) {
+            aten::never_watch(tensor.storage().unsafeGetStorageImpl()); // numpy writes as it likes
+          }
           return aten::cpu_alias(tensor);
         }));
   m.def("_from_cpu_shared",

@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "backend/aten/core/layouts.h"
+#include "backend/aten/core/write_watch.h"
 #include "backend/runtime/device.h"
 
 namespace xpu_lite::aten {
@@ -209,7 +210,7 @@ int AliasFrame::add(const at::Tensor& tensor, bool written) {
     return place;
   }
   c10::StorageImpl* storage = source->unsafe_storage().unsafeGetStorageImpl();
-  if (C10_UNLIKELY(written)) own_copy_on_write(storage);
+  if (C10_UNLIKELY(written || all_written_)) own_copy_on_write(storage);
   const c10::Storage* shared = nullptr;
   for (int i = 0; i < place; ++i) {
     Entry& entry = entries_[i];
@@ -384,6 +385,7 @@ at::Tensor device_tensor_from_cpu(const at::Tensor& cpu, int device_index) {
       kDeviceInference, cpu.dtype());
   tensor.unsafeGetTensorImpl()->set_sizes_and_strides(cpu.sizes(), cpu.strides(),
                                                       cpu.storage_offset());
+  never_watch(tensor.storage().unsafeGetStorageImpl()); // the CPU tensor may be written
   return tensor;
 }
 

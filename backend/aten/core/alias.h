@@ -24,7 +24,8 @@ namespace xpu_lite::aten {
 
 class AliasImpl;
 
-// An owning CPU alias: same memory, sizes and strides; keeps the storage alive.
+// An owning CPU alias: same memory, sizes and strides; keeps the storage alive. What
+// writes through it calls about_to_write() first (Note [Written since]).
 // For use outside the operator routes (bindings, serialization, queued work).
 at::Tensor cpu_alias(const at::Tensor& device_tensor);
 
@@ -71,6 +72,7 @@ class AliasFrame {
   int add(const at::Tensor& tensor, bool written = false);
   const at::Tensor& at(int place) const { return entries_[place].alias; }
   void allow_cpu_tensors() { any_cpu_ = true; }
+  void all_written() { all_written_ = true; } // whatever add() is told
 
   // Carries what the kernel did to an argument (new sizes, a resized storage)
   // over to the device tensor. Call once, after the kernel.
@@ -94,7 +96,7 @@ class AliasFrame {
   c10::Storage device_storage(const at::Tensor& cpu) const;
   const char* op_;
   int device_ = -1;
-  bool any_cpu_ = false;
+  bool any_cpu_ = false, all_written_ = false;
   c10::SmallVector<Entry, 6> entries_;
 };
 

@@ -92,7 +92,11 @@ class Allocator final : public c10::DeviceAllocator {
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release_memory; }
   void copy_data(void* dst, const void* src, std::size_t count) const override {
-    copy_bytes(dst, src, count, current_device());
+    const int device = current_device();
+    Stream& stream = current_stream(device);
+    // What is copied before it is written may still be on its way.
+    if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
+    copy_bytes(dst, src, count, device);
   }
   bool initialized() override { return is_initialized(); }
   void emptyCache(c10::MempoolId_t = {0, 0}) override {

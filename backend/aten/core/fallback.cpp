@@ -41,7 +41,10 @@ class BoxedArguments {
 
   c10::IValue convert(const c10::IValue& value, const c10::Argument& argument) {
     const bool written = argument.alias_info() && argument.alias_info()->isWrite();
-    if (value.isTensor()) return alias(value.toTensor(), written);
+    if (value.isTensor()) {
+      if (argument.type()->kind() == c10::TypeKind::OptionalType) about_to_write(value.toTensor());
+      return alias(value.toTensor(), written);
+    }
     if (value.isTensorList()) {
       c10::List<at::Tensor> list;
       for (const at::Tensor& t : value.toTensorVector()) list.push_back(alias(t, written));

@@ -8,6 +8,7 @@
 #include <c10/core/DeviceGuard.h>
 
 #include "backend/aten/core/alias.h"
+#include "backend/aten/core/write_watch.h"
 
 namespace xpu_lite::aten {
 namespace {
@@ -45,6 +46,7 @@ at::Tensor shallow(const at::Tensor& tensor) {
 }
 
 at::Tensor Side::operator()(const at::Tensor& part) const {
+  about_to_write(part); // the operator may
   return device.is_cpu() ? cpu_alias(part) : to_device_tensor(shallow(part), device.index());
 }
 

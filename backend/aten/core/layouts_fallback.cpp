@@ -13,6 +13,7 @@
 #include "backend/aten/core/errors.h"
 #include "backend/aten/core/fallback.h"
 #include "backend/aten/core/layouts.h"
+#include "backend/aten/core/write_watch.h"
 #include "backend/aten/profiler/span.h"
 #include "backend/runtime/device.h"
 
@@ -120,6 +121,7 @@ at::Tensor Call::to_cpu(const at::Tensor& tensor, bool written) {
                 c10::Device(kDevice, static_cast<c10::DeviceIndex>(device_)), " and ",
                 tensor.device(), "!");
   }
+  about_to_write(tensor); // the operator may
   at::Tensor alias = to_cpu_any_layout(tensor);
   if (tensor.requires_grad() && op_.operator_name().name == "aten::_sparse_mm_reduce_impl") {
     alias.set_requires_grad(true); // it keeps what its backward needs only then

@@ -181,12 +181,16 @@ void run_queued(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
         call->arguments.emplace_back(c10::Device(c10::kCPU));
         continue;
       }
+      const c10::Argument& argument = schema.arguments()[i];
+      const bool written = (argument.alias_info() && argument.alias_info()->isWrite()) ||
+          argument.type()->kind() == c10::TypeKind::OptionalType;
       call->arguments.push_back(map_tensors(value, [&](const at::Tensor& t) {
         if (!t.defined()) return t;
         if (t.device().is_cpu()) return number_of_its_own(t);
         TORCH_CHECK(t.device() == where, schema.name(),
                     ": Expected all tensors to be on the same device, but found at least two devices, ",
                     where, " and ", t.device(), "!");
+        if (written) about_to_write(t);
         at::Tensor& alias = aliases[t.unsafeGetTensorImpl()];
         if (!alias.defined()) alias = cpu_alias(t);
         return alias;

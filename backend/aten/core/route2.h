@@ -7,6 +7,7 @@
 // kernel without boxing, and turns what it returns back (Note [CPU aliases]).
 // The list of operators is generated: see codegen/generate_route2.py.
 
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/launch.h"
 #include "backend/aten/core/routes.h"
+#include "backend/aten/core/write_watch.h"
 #include "backend/runtime/device.h"
 
 namespace xpu_lite::aten {
@@ -75,7 +77,9 @@ struct Arg<const std::optional<at::Tensor>&> {
   Arg(AliasFrame& frame, const std::optional<at::Tensor>& t) : tensor(t) {
     // Written too: running statistics come as optional arguments. The tensor has
     // no place of its own in the caller's frame, so no sizes are carried back.
-    if (t.has_value()) place = frame.add(*t);
+    if (!t.has_value()) return;
+    about_to_write(*t);
+    place = frame.add(*t);
   }
   const std::optional<at::Tensor>& get(AliasFrame& frame) {
     if (place < 0) return tensor;
@@ -206,6 +210,11 @@ struct Result<std::tuple<Ts...>> {
 
 // --- The kernel
 
+// Does the operator write to tensors of a list ("Tensor(a!)[] self")?
+constexpr bool writes_list(std::string_view schema) {
+  return schema.find("!)[]") != std::string_view::npos;
+}
+
 // A view runs nothing on the device.
 struct NoSpan {
   NoSpan(const char*, const Stream&) {}
@@ -219,6 +228,7 @@ struct Route2<Op, flags, Ret(Args...)> {
   static Ret call(Args... args) {
     AliasFrame frame(Op::name);
     if constexpr ((flags & kAnyCpuTensor) != 0) frame.allow_cpu_tensors();
+    if constexpr (writes_list(Op::schema_str)) frame.all_written();
     return run(frame, std::tuple<Arg<Args>...>{Arg<Args>(frame, args)...}, args...);
   }
 

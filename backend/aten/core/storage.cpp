@@ -38,6 +38,7 @@ void resize_tensor(const at::Tensor& self, at::IntArrayRef sizes, at::OptionalIn
 
 void resize_storage(c10::StorageImpl* storage, size_t bytes) {
   TORCH_CHECK(storage->resizable(), "Trying to resize storage that is not resizable");
+  storage->mutable_data_ptr(); // a write (Note [Written since])
   const c10::Device device = storage->device();
   Stream& stream = current_stream(device.index());
   // The contents may still be on their way, and queued work finds them by the storage.

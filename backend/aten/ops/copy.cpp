@@ -12,6 +12,7 @@
 #include "backend/aten/core/errors.h"
 #include "backend/aten/core/layouts.h"
 #include "backend/aten/core/storage.h"
+#include "backend/aten/core/write_watch.h"
 #include "backend/runtime/device.h"
 #include "backend/runtime/event.h"
 
@@ -113,6 +114,7 @@ at::Tensor copy_other_layout(const at::Tensor& src, const at::Tensor& dst) {
   const at::Tensor& ours = on_device(dst) ? dst : src;
   Stream& stream = current_stream(ours.device().index());
   if (!stream.runs_inline()) translate([&] { stream.synchronize(); });
+  about_to_write(dst);
   at::Tensor target = to_cpu_any_layout(dst);
   OpScope scope(stream.device(), stream);
   target.copy_(to_cpu_any_layout(src));

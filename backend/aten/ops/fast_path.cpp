@@ -15,6 +15,7 @@
 
 #include "backend/aten/core/route2.h"
 #include "backend/aten/core/routes.h"
+#include "backend/aten/ops/packed_product.h"
 #include "backend/cpu/kernels/small_gemm.h"
 #include "backend/cpu/multi_tensor.h"
 
@@ -351,6 +352,7 @@ at::Tensor mm(const at::Tensor& self, const at::Tensor& other) {
     Stream& stream = current_stream(a->device().index());
     if (stream.runs_inline()) return run_small("aten::mm", g, a, stream);
   }
+  if (auto out = packed_product("aten::mm", {}, self, other, 1, 1)) return *std::move(out);
   return Slow<at::_ops::mm>::call(self, other);
 }
 
@@ -368,6 +370,7 @@ at::Tensor addmm(const at::Tensor& self, const at::Tensor& mat1, const at::Tenso
       return run_small("aten::addmm", g, a, stream);
     }
   }
+  if (auto out = packed_product("aten::addmm", self, mat1, mat2, beta, alpha)) return *std::move(out);
   return Slow<at::_ops::addmm>::call(self, mat1, mat2, beta, alpha);
 }
 

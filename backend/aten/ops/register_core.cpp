@@ -9,6 +9,7 @@
 #include <torch/library.h>
 
 #include "backend/aten/core/install.h"
+#include "backend/aten/core/write_watch.h"
 #include "backend/aten/ops/copy.h"
 #include "backend/aten/ops/factory.h"
 
@@ -26,6 +27,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("set_.source_Storage_storage_offset", TORCH_FN(set_storage_strided));
   m.impl("set_.source_Tensor", TORCH_FN(set_tensor));
 
+  m.impl("_lazy_clone", TORCH_FN(lazy_clone));
   m.impl("as_strided", TORCH_FN(as_strided));
   m.impl("view", TORCH_FN(at::native::view));
   m.impl("_reshape_alias", TORCH_FN(at::native::_reshape_alias));

@@ -6,6 +6,7 @@
 
 #include "backend/aten/sycl/product.h"
 #include "backend/aten/sycl/run.h"
+#include "backend/aten/sycl/weight_forms.h"
 #include "backend/xpu/ops/convolution.h"
 
 namespace xpu_lite::aten::sycl {
@@ -55,8 +56,11 @@ void submit_onednn(xpu::onednn::Library& library, const ConvolutionCall& c, DTyp
   call.weight = view(c.weight, type, writes_weight(c));
   call.dst = view(c.output, type, writes_output(c));
   if (c.bias.defined()) call.bias = view(c.bias, type, writes_weight(c));
-  run(c.op, c.input,
-      [&](Stream& stream) { library.convolution(stream, c.op, c.direction, call); });
+  run(c.op, c.input, [&](Stream& stream) {
+    FormsOf forms(c.weight, stream);
+    if (!writes_weight(c)) call.forms = &forms;
+    library.convolution(stream, c.op, c.direction, call);
+  });
 }
 
 // Three spatial dimensions, leading ones of size 1.

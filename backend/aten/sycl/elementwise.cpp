@@ -14,11 +14,10 @@ using xpu::DType;
 
 // 16-bit floats that a CPU scalar is rounded to before it meets a tensor of them.
 c10::Scalar rounded(const c10::Scalar& value, at::ScalarType type) {
-  if (type == at::kHalf) return static_cast<double>(static_cast<float>(value.to<at::Half>()));
-  if (type == at::kBFloat16) {
-    return static_cast<double>(static_cast<float>(value.to<at::BFloat16>()));
-  }
-  return value;
+  if (type != at::kHalf && type != at::kBFloat16) return value;
+  const auto single = static_cast<float>(value.toDouble()); // what is too large is infinite
+  return static_cast<double>(type == at::kHalf ? static_cast<float>(at::Half(single))
+                                               : static_cast<float>(at::BFloat16(single)));
 }
 
 DType result_type(DType type, Result result) {

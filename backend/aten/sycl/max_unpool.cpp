@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 
 #include "backend/aten/sycl/layout.h"
+#include "backend/aten/sycl/refuse.h"
 
 namespace xpu_lite::aten::sycl {
 namespace {
@@ -23,6 +24,8 @@ void check_unpool(const Tensor& self, const Tensor& indices, IntArrayRef output_
   TORCH_CHECK(self.sizes() == indices.sizes(),
               "Expected shape of indices to be same as that of the input tensor (", self.sizes(),
               ") but got indices tensor with shape: ", indices.sizes());
+  refuse_if(at::isIntegralType(self.scalar_type(), /*includeBool=*/true),
+            dims == 2 ? "max_unpool2d" : "max_unpool3d", self.scalar_type());
   for (int64_t d = 1; d < self.dim(); ++d) {
     TORCH_CHECK(self.size(d) > 0, "max_unpooling", dims,
                 "d: Expected input to have non-zero size for non-batch dimensions, but got ",

@@ -71,6 +71,7 @@ from torch_xpu_lite.xpu_lite.memory import (
     reset_peak_memory_stats,
     set_per_process_memory_fraction,
 )
+from torch_xpu_lite.xpu_lite.packing import clear_packed_weights, packing_stats, set_packing
 from torch_xpu_lite.xpu_lite.random import (
     _get_generator,
     default_generators,

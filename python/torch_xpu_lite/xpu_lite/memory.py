@@ -31,6 +31,7 @@ def _flatten(nested: dict) -> "collections.OrderedDict[str, int]":
 
 def empty_cache() -> None:
     """Gives cached memory that no tensor uses back to the system, on all devices."""
+    _C._clear_packed_weights(False)
     _C._empty_cache()
 
 

@@ -1,0 +1,26 @@
+#pragma once
+
+// Note [Packed weights]
+// A matrix product packs its right operand before it multiplies. A weight that is used
+// again unchanged is packed once, and the packed form kept (Note [Forms of weights]). It
+// is kept from the second use on: one that changes at every step, or is made for one
+// call, is packed into a scratch buffer of the thread. The kernel is the same, so that a
+// result never depends on what is kept.
+
+#include <cstdint>
+#include <memory>
+
+#include <ATen/core/Tensor.h>
+
+#include "backend/aten/core/form_cache.h"
+#include "backend/cpu/gemm/packed_gemm.h"
+
+namespace xpu_lite::aten {
+
+// `weight` is [k, n], of any strides, on the device, in the current order of an inline
+// stream. The result is valid while the pointer is held.
+std::shared_ptr<const void> packed_form(const at::Tensor& weight, cpu::DType dtype);
+
+FormCache<std::shared_ptr<const void>>& packed_weights();
+
+} // namespace xpu_lite::aten
