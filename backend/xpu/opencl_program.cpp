@@ -16,7 +16,7 @@ namespace {
 
 // The functions of the library that the SYCL runtime has loaded already: linking
 // one would bring a second.
-struct Functions {
+struct OpenClFunctions {
   decltype(&clCreateProgramWithIL) create_with_il;
   decltype(&clCreateProgramWithBinary) create_with_binary;
   decltype(&clBuildProgram) build;
@@ -43,7 +43,7 @@ struct Functions {
 
 class OpenClCompiler : public NativeCompiler {
  public:
-  explicit OpenClCompiler(const Functions& functions) : cl_(functions) {}
+  explicit OpenClCompiler(const OpenClFunctions& functions) : cl_(functions) {}
 
   NativeProgram from_spirv(const sycl::context& context, const sycl::device& device,
                            const char* spirv, size_t size, const std::string& entry) override {
@@ -70,7 +70,7 @@ class OpenClCompiler : public NativeCompiler {
 
  private:
   struct Program {
-    const Functions& cl;
+    const OpenClFunctions& cl;
     cl_program handle;
     ~Program() {
       if (handle) cl.release(handle); // kernels hold their program
@@ -124,14 +124,14 @@ class OpenClCompiler : public NativeCompiler {
     return {};
   }
 
-  Functions cl_;
+  OpenClFunctions cl_;
 };
 
 } // namespace
 
 NativeCompiler* opencl_compiler() {
   static NativeCompiler* compiler = []() -> NativeCompiler* {
-    Functions functions{};
+    OpenClFunctions functions{};
     return functions.load() ? new OpenClCompiler(functions) : nullptr;
   }();
   return compiler;

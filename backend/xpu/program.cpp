@@ -18,7 +18,7 @@ namespace {
 
 // Part of every cache key: raised when binaries of an older build must not be used.
 constexpr char kVersion[] = "xpu_lite 1";
-constexpr int kMaxDevices = 64;
+constexpr int kMostDevices = 64;
 
 std::atomic<size_t> loaded{0}, built{0};
 
@@ -40,8 +40,8 @@ std::string make_device_key(int device) {
 }
 
 const std::string& device_key(int device) {
-  static std::array<std::once_flag, kMaxDevices> once;
-  static std::array<std::string, kMaxDevices>& keys = *new std::array<std::string, kMaxDevices>;
+  static std::array<std::once_flag, kMostDevices> once;
+  static std::array<std::string, kMostDevices>& keys = *new std::array<std::string, kMostDevices>;
   std::call_once(once[device], [&] { keys[device] = make_device_key(device); });
   return keys[device];
 }
@@ -99,8 +99,8 @@ struct ProgramTable {
 };
 
 ProgramTable& table(int device) {
-  static std::array<std::atomic<ProgramTable*>, kMaxDevices> tables{};
-  if (device < 0 || device >= kMaxDevices) throw Error(message("no device ", device));
+  static std::array<std::atomic<ProgramTable*>, kMostDevices> tables{};
+  if (device < 0 || device >= kMostDevices) throw Error(message("no device ", device));
   ProgramTable* found = tables[device].load(std::memory_order_acquire);
   if (found) return *found;
   static std::mutex mutex;

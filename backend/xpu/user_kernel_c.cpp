@@ -16,21 +16,21 @@ using namespace xpu_lite;
 
 enum Status { kOk, kCompile, kOutOfMemory, kError };
 
-thread_local std::string error_text;
+thread_local std::string kernel_error_text;
 
 template <class Body>
-int guarded(Body&& body) noexcept {
+int guarded_kernel(Body&& body) noexcept {
   try {
     body();
     return kOk;
   } catch (const xpu::CompileError& error) {
-    error_text = error.what();
+    kernel_error_text = error.what();
     return kCompile;
   } catch (const OutOfMemoryError& error) {
-    error_text = error.what();
+    kernel_error_text = error.what();
     return kOutOfMemory;
   } catch (const std::exception& error) {
-    error_text = error.what();
+    kernel_error_text = error.what();
     return kError;
   }
 }
@@ -39,12 +39,12 @@ int guarded(Body&& body) noexcept {
 
 extern "C" {
 
-const char* xpu_lite_user_error() { return error_text.c_str(); }
+const char* xpu_lite_user_error() { return kernel_error_text.c_str(); }
 
 // The kernel lives as long as the process.
 int xpu_lite_user_compile(int device, const char* source, const char* name,
                           const char* const* options, int count, void** kernel) {
-  return guarded([&] {
+  return guarded_kernel([&] {
     *kernel = new xpu::UserKernel(
         xpu::compile_user_kernel(device, source, name, {options, options + count}));
   });
@@ -67,7 +67,7 @@ const char* xpu_lite_user_log(const void* kernel) {
 int xpu_lite_user_launch(const void* kernel, int device, int dims, const size_t* global,
                          const size_t* local, const void* const* data, const size_t* sizes,
                          size_t count) {
-  return guarded([&] {
+  return guarded_kernel([&] {
     xpu::UserGrid grid{dims, {}, {}};
     std::memcpy(grid.global, global, dims * sizeof(size_t));
     std::memcpy(grid.local, local, dims * sizeof(size_t));
@@ -80,7 +80,7 @@ int xpu_lite_user_launch(const void* kernel, int device, int dims, const size_t*
 
 // {kernels of the package, taken from the disk cache, built} in this process.
 void xpu_lite_kernel_counts(size_t* counts) {
-  guarded([&] {
+  guarded_kernel([&] {
     counts[0] = xpu::kernel_count();
     counts[1] = xpu::build_counts().loaded;
     counts[2] = xpu::build_counts().built;

@@ -97,7 +97,7 @@ void delete_pinned(void* context) {
   host_allocator().free(context);
 }
 
-const bool registered = [] {
+const bool host_allocator_registered = [] {
   at::setHostAllocator(kDevice, &host_allocator());
   return true;
 }();

@@ -22,9 +22,9 @@ namespace {
 // One call of a CPU kernel. On the host engine it runs on aliases, after what is
 // queued before, which may write the arguments; where the host cannot read device
 // memory, on copies.
-class Call {
+class CompanionCall {
  public:
-  Call(const char* name, const at::Tensor& first, const OptionalGenerator& generator)
+  CompanionCall(const char* name, const at::Tensor& first, const OptionalGenerator& generator)
       : frame_(name),
         stream_(stream_of(first)),
         generator_(cpu_companion(generator, static_cast<int>(first.get_device()))),
@@ -86,10 +86,10 @@ class Call {
 template <class Fn>
 at::Tensor sample(const char* name, const at::Tensor& a, const at::Tensor* b,
                   const OptionalGenerator& generator, const Fn& fn) {
-  Call call(name, a, generator);
+  CompanionCall call(name, a, generator);
   const int first = call.read(a);
   const int second = b ? call.read(*b) : -1;
-  return call.run(a, name, [&](const at::Generator& gen, Call& c) {
+  return call.run(a, name, [&](const at::Generator& gen, CompanionCall& c) {
     return c.result(fn(c.at(first), second < 0 ? at::Tensor() : c.at(second), gen));
   });
 }
@@ -120,9 +120,9 @@ at::Tensor poisson(const at::Tensor& self, OptionalGenerator generator) {
 at::Tensor binomial(const at::Tensor& count, const at::Tensor& prob,
                     OptionalGenerator generator) {
   const at::Tensor& placed = count.device().type() == kDevice ? count : prob;
-  Call call("binomial", placed, generator);
+  CompanionCall call("binomial", placed, generator);
   const int first = call.read(count), second = call.read(prob);
-  return call.run(placed, "binomial", [&](const at::Generator& gen, Call& c) {
+  return call.run(placed, "binomial", [&](const at::Generator& gen, CompanionCall& c) {
     return c.result(at::binomial(first < 0 ? count : c.at(first),
                                  second < 0 ? prob : c.at(second), gen));
   });
@@ -138,9 +138,9 @@ at::Tensor multinomial(const at::Tensor& self, int64_t num_samples, bool replace
 
 at::Tensor& multinomial_out(const at::Tensor& self, int64_t num_samples, bool replacement,
                             OptionalGenerator generator, at::Tensor& out) {
-  Call call("multinomial", self, generator);
+  CompanionCall call("multinomial", self, generator);
   const int input = call.read(self), output = call.write(out);
-  call.run(self, "multinomial", [&](const at::Generator& gen, Call& c) {
+  call.run(self, "multinomial", [&](const at::Generator& gen, CompanionCall& c) {
     at::Tensor alias = c.at(output);
     at::multinomial_out(alias, c.at(input), num_samples, replacement, gen);
     return 0;
@@ -149,9 +149,9 @@ at::Tensor& multinomial_out(const at::Tensor& self, int64_t num_samples, bool re
 }
 
 at::Tensor& randperm_out(int64_t n, OptionalGenerator generator, at::Tensor& out) {
-  Call call("randperm", out, generator);
+  CompanionCall call("randperm", out, generator);
   const int output = call.write(out);
-  call.run(out, "randperm", [&](const at::Generator& gen, Call& c) {
+  call.run(out, "randperm", [&](const at::Generator& gen, CompanionCall& c) {
     at::Tensor alias = c.at(output);
     at::randperm_out(alias, n, gen);
     return 0;
@@ -162,9 +162,9 @@ at::Tensor& randperm_out(int64_t n, OptionalGenerator generator, at::Tensor& out
 at::Tensor rrelu_with_noise(const at::Tensor& self, at::Tensor& noise, const at::Scalar& lower,
                             const at::Scalar& upper, bool training,
                             OptionalGenerator generator) {
-  Call call("rrelu_with_noise", self, generator);
+  CompanionCall call("rrelu_with_noise", self, generator);
   const int input = call.read(self), noisy = call.write(noise);
-  return call.run(self, "rrelu_with_noise", [&](const at::Generator& gen, Call& c) {
+  return call.run(self, "rrelu_with_noise", [&](const at::Generator& gen, CompanionCall& c) {
     at::Tensor alias = c.at(noisy);
     return c.result(at::rrelu_with_noise(c.at(input), alias, lower, upper, training, gen));
   });
@@ -173,9 +173,9 @@ at::Tensor rrelu_with_noise(const at::Tensor& self, at::Tensor& noise, const at:
 at::Tensor& rrelu_with_noise_(at::Tensor& self, at::Tensor& noise, const at::Scalar& lower,
                               const at::Scalar& upper, bool training,
                               OptionalGenerator generator) {
-  Call call("rrelu_with_noise_", self, generator);
+  CompanionCall call("rrelu_with_noise_", self, generator);
   const int input = call.write(self), noisy = call.write(noise);
-  call.run(self, "rrelu_with_noise_", [&](const at::Generator& gen, Call& c) {
+  call.run(self, "rrelu_with_noise_", [&](const at::Generator& gen, CompanionCall& c) {
     at::Tensor alias = c.at(input), noise_alias = c.at(noisy);
     at::rrelu_with_noise_(alias, noise_alias, lower, upper, training, gen);
     return 0;
@@ -186,9 +186,9 @@ at::Tensor& rrelu_with_noise_(at::Tensor& self, at::Tensor& noise, const at::Sca
 at::Tensor& rrelu_with_noise_out(const at::Tensor& self, at::Tensor& noise,
                                  const at::Scalar& lower, const at::Scalar& upper, bool training,
                                  OptionalGenerator generator, at::Tensor& out) {
-  Call call("rrelu_with_noise", self, generator);
+  CompanionCall call("rrelu_with_noise", self, generator);
   const int input = call.read(self), noisy = call.write(noise), output = call.write(out);
-  call.run(self, "rrelu_with_noise", [&](const at::Generator& gen, Call& c) {
+  call.run(self, "rrelu_with_noise", [&](const at::Generator& gen, CompanionCall& c) {
     at::Tensor out_alias = c.at(output), noise_alias = c.at(noisy);
     at::rrelu_with_noise_out(out_alias, c.at(input), noise_alias, lower, upper, training, gen);
     return 0;

@@ -25,7 +25,7 @@ cpu::CellType cell_type(const char* op, const Tensor& t) {
   }
 }
 
-bool given(const std::optional<Tensor>& t) { return t.has_value() && t->defined(); }
+bool has_value_of(const std::optional<Tensor>& t) { return t.has_value() && t->defined(); }
 
 // [batch, columns] with dense rows.
 Tensor with_dense_rows(const Tensor& t) {
@@ -52,13 +52,13 @@ cpu::CellForward check_cell(const char* op, int64_t gates, Tensor& input_gates,
   const int64_t batch = state.size(0), hidden = state.size(1);
   check_matrix(op, "input_gates", input_gates, batch, gates * hidden, state);
   check_matrix(op, "hidden_gates", hidden_gates, batch, gates * hidden, state);
-  TORCH_CHECK(given(input_bias) == given(hidden_bias), "[", op,
+  TORCH_CHECK(has_value_of(input_bias) == has_value_of(hidden_bias), "[", op,
               "] expected both biases or neither");
   input_gates = with_dense_rows(input_gates);
   hidden_gates = with_dense_rows(hidden_gates);
   state = with_dense_rows(state);
   cpu::CellForward p;
-  if (given(input_bias)) {
+  if (has_value_of(input_bias)) {
     for (const Tensor* b : {&*input_bias, &*hidden_bias}) {
       TORCH_CHECK(b->numel() == gates * hidden && b->scalar_type() == state.scalar_type() &&
                       b->device() == state.device(),
@@ -107,7 +107,7 @@ TensorTriple fused_lstm_cell_backward(const std::optional<Tensor>& grad_hy,
                                       const std::optional<Tensor>& grad_cy, const Tensor& cx_,
                                       const Tensor& cy_, const Tensor& workspace_, bool has_bias) {
   constexpr const char* op = "_thnn_fused_lstm_cell_backward_impl";
-  if (!given(grad_hy) && !given(grad_cy)) return {};
+  if (!has_value_of(grad_hy) && !has_value_of(grad_cy)) return {};
   TORCH_CHECK(cx_.dim() == 2, "[", op, "] expected cx [batch, hidden], got ", cx_.sizes());
   cpu::LstmBackward p;
   p.batch = cx_.size(0), p.hidden = cx_.size(1);
@@ -116,12 +116,12 @@ TensorTriple fused_lstm_cell_backward(const std::optional<Tensor>& grad_hy,
   const Tensor cx = with_dense_rows(cx_), cy = with_dense_rows(cy_);
   const Tensor workspace = workspace_.contiguous();
   Tensor gh = cx, gc = cx; // something to keep alive
-  if (given(grad_hy)) {
+  if (has_value_of(grad_hy)) {
     check_matrix(op, "grad_hy", *grad_hy, p.batch, p.hidden, cx);
     gh = with_dense_rows(*grad_hy);
     p.grad_out = gh.const_data_ptr(), p.grad_out_stride = gh.stride(0);
   }
-  if (given(grad_cy)) {
+  if (has_value_of(grad_cy)) {
     check_matrix(op, "grad_cy", *grad_cy, p.batch, p.hidden, cx);
     gc = with_dense_rows(*grad_cy);
     p.grad_cell = gc.const_data_ptr(), p.grad_cell_stride = gc.stride(0);

@@ -19,7 +19,7 @@ using at::Tensor;
 constexpr const char* kForward = "scaled_dot_product_attention";
 constexpr const char* kBackward = "scaled_dot_product_attention_backward";
 
-xpu::AttentionView view_of(const Tensor& t) {
+xpu::AttentionView attention_view(const Tensor& t) {
   const bool batched = t.dim() == 4;
   return {xpu::device_pointer(t.data_ptr()), batched ? t.stride(0) : 0, t.stride(-3), t.stride(-2),
           t.stride(-1)};
@@ -78,8 +78,8 @@ Tensor new_logsumexp(const xpu::AttentionProblem& p, const Tensor& query) {
 void forward(xpu::AttentionForward& call, const Tensor& query, const Tensor& key,
              const Tensor& value, const std::optional<Tensor>& bias, const Tensor& out,
              const Tensor& lse) {
-  call.query = view_of(query), call.key = view_of(key), call.value = view_of(value);
-  call.out = view_of(out);
+  call.query = attention_view(query), call.key = attention_view(key), call.value = attention_view(value);
+  call.out = attention_view(out);
   call.logsumexp = sycl::out(lse);
   set_bias(call.problem, call.bias, bias, query);
   const Tensor scratch = bytes(xpu::attention_scratch(call), query);
@@ -92,11 +92,11 @@ void backward(xpu::AttentionBackward& call, const Tensor& grad_out, const Tensor
               const Tensor& out, const Tensor& logsumexp, const Tensor& grad_query,
               const Tensor& grad_key, const Tensor& grad_value) {
   const Tensor lse = logsumexp.contiguous();
-  call.query = view_of(query), call.key = view_of(key), call.value = view_of(value);
-  call.out = view_of(out), call.grad_out = view_of(grad_out);
+  call.query = attention_view(query), call.key = attention_view(key), call.value = attention_view(value);
+  call.out = attention_view(out), call.grad_out = attention_view(grad_out);
   call.logsumexp = sycl::in(lse);
-  call.grad_query = view_of(grad_query), call.grad_key = view_of(grad_key);
-  call.grad_value = view_of(grad_value);
+  call.grad_query = attention_view(grad_query), call.grad_key = attention_view(grad_key);
+  call.grad_value = attention_view(grad_value);
   set_bias(call.problem, call.bias, bias, query);
   const Tensor scratch = bytes(xpu::attention_scratch(call), query);
   run(kBackward, query,

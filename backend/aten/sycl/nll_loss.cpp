@@ -29,7 +29,7 @@ void check_target(const char* op, const Tensor& self, const Tensor& target) {
               "expected scalar type Long but found ", target.scalar_type());
 }
 
-Tensor dense(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
+Tensor dense_loss(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
 const void* data(const Tensor& t) { return t.defined() ? in(t) : nullptr; }
 
 // `classes` is the dimension of the classes; what follows it are positions.
@@ -44,7 +44,7 @@ void forward(const char* op, const Tensor& self, const Tensor& target, const Ten
     if (!each) output.fill_(reduction == at::Reduction::Mean ? NAN : 0.0);
     return;
   }
-  const Tensor source = self.contiguous(), goals = target.contiguous(), weights = dense(weight);
+  const Tensor source = self.contiguous(), goals = target.contiguous(), weights = dense_loss(weight);
   const Tensor partial =
       each ? Tensor()
            : at::empty({static_cast<int64_t>(xpu::nll_loss_bytes(
@@ -78,7 +78,7 @@ void backward(const char* op, const Tensor& grad_output, const Tensor& self,
   check_target(op, self, target);
   if (grad_input.numel() == 0) return;
   const Tensor grad = grad_output.contiguous(), goals = target.contiguous(),
-               weights = dense(weight);
+               weights = dense_loss(weight);
   const Written result(grad_input, at::MemoryFormat::Contiguous);
   xpu::NllLossBackwardArgs args{};
   args.grad_in = out(result.get());

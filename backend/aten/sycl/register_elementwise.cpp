@@ -55,13 +55,13 @@ namespace native = at::native;
 // TORCH_FN takes no overloaded name.
 Tensor& fill_scalar(Tensor& self, const Scalar& v) { return native::fill_(self, v); }
 Tensor& fill_tensor(Tensor& self, const Tensor& v) { return native::fill_(self, v); }
-Tensor where(const Tensor& c, const Tensor& a, const Tensor& b) { return native::where(c, a, b); }
+Tensor where_of(const Tensor& c, const Tensor& a, const Tensor& b) { return native::where(c, a, b); }
 Tensor floor_divide(const Tensor& a, const Tensor& b) { return native::floor_divide(a, b); }
 Tensor& floor_divide_(Tensor& a, const Tensor& b) { return native::floor_divide_(a, b); }
 Tensor rsub(const Tensor& a, const Tensor& b, const Scalar& alpha) {
   return native::rsub(a, b, alpha);
 }
-Tensor remainder(const Scalar& a, const Tensor& b) { return native::remainder(a, b); }
+Tensor remainder_of(const Scalar& a, const Tensor& b) { return native::remainder(a, b); }
 Tensor lshift_tensor(const Tensor& a, const Tensor& b) { return native::__lshift__(a, b); }
 Tensor lshift_scalar(const Tensor& a, const Scalar& b) { return native::__lshift__(a, b); }
 Tensor& ilshift_tensor(Tensor& a, const Tensor& b) { return native::__ilshift__(a, b); }
@@ -83,7 +83,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("fill_.Scalar", TORCH_FN(fill_scalar));
   m.impl("fill_.Tensor", TORCH_FN(fill_tensor));
   m.impl("zero_", TORCH_FN(native::zero_));
-  m.impl("where.self", TORCH_FN(where));
+  m.impl("where.self", TORCH_FN(where_of));
   m.impl("where.self_out", TORCH_FN(native::where_self_out));
   m.impl("arange.start_out", TORCH_FN(arange_out));
   m.impl("linspace.out", TORCH_FN(linspace_out));
@@ -112,7 +112,7 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("floor_divide_.Tensor", TORCH_FN(floor_divide_));
   m.impl("floor_divide.out", TORCH_FN(native::floor_divide_out));
   m.impl("rsub.Tensor", TORCH_FN(rsub));
-  m.impl("remainder.Scalar_Tensor", TORCH_FN(remainder));
+  m.impl("remainder.Scalar_Tensor", TORCH_FN(remainder_of));
   m.impl("__lshift__.Tensor", TORCH_FN(lshift_tensor));
   m.impl("__lshift__.Scalar", TORCH_FN(lshift_scalar));
   m.impl("__ilshift__.Tensor", TORCH_FN(ilshift_tensor));

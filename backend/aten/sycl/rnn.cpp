@@ -55,9 +55,9 @@ void gru_backward(const char* op, const at::Tensor& any, const cpu::GruBackward&
   run(op, any, [&](Stream& s) { xpu::gru_backward(s, type_of(type), args); });
 }
 
-constexpr CellKernels kKernels{lstm_forward, lstm_backward, gru_forward, gru_backward};
-[[maybe_unused]] const bool installed = [] {
-  cell_kernels = &kKernels;
+constexpr CellKernels kCellKernels{lstm_forward, lstm_backward, gru_forward, gru_backward};
+[[maybe_unused]] const bool cells_installed = [] {
+  cell_kernels = &kCellKernels;
   return true;
 }();
 

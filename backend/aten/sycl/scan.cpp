@@ -36,7 +36,7 @@ size_t total_bytes(const char* kernel, xpu::DType type) {
   return xpu::is_floating(type) && type != xpu::DType::F64 ? 4 : 8;
 }
 
-Tensor dense(const Tensor& t) {
+Tensor dense_scanned(const Tensor& t) {
   return t.is_contiguous() ? t : at::empty_like(t, at::MemoryFormat::Contiguous);
 }
 
@@ -47,8 +47,8 @@ void put_back(const Tensor& dense, const Tensor& wanted) {
 void scan(const char* op, const char* kernel, const Tensor& self_, const Tensor& result_,
           const Tensor& index_, int64_t dim, bool least = false) {
   if (self_.numel() == 0) return;
-  const Tensor self = self_.contiguous(), result = dense(result_);
-  const Tensor index = index_.defined() ? dense(index_) : Tensor();
+  const Tensor self = self_.contiguous(), result = dense_scanned(result_);
+  const Tensor index = index_.defined() ? dense_scanned(index_) : Tensor();
   const auto type = dtype_of(op, self.scalar_type());
   struct Context {
     const Tensor& like;

@@ -16,7 +16,7 @@ namespace {
 
 using at::TensorIterator;
 
-void check(const char* op, const Tensor& self) {
+void check_statistic(const char* op, const Tensor& self) {
   TORCH_CHECK(self.layout() == at::kStrided, op, " only supports strided layout, got: ",
               self.layout());
   TORCH_CHECK(at::isFloatingType(self.scalar_type()) || at::isComplexType(self.scalar_type()),
@@ -66,7 +66,7 @@ void spread_out(const char* op, const Tensor& self, Dims dim, double correction,
 
 Tensor spread(const char* op, const Tensor& self, Dims dim, const Correction& correction,
               bool keepdim, bool root) {
-  check("std and var", self);
+  check_statistic("std and var", self);
   Tensor result =
       at::empty({0}, self.options().dtype(c10::toRealValueType(self.scalar_type())));
   spread_out(op, self, dim, number(correction), keepdim, root, result);
@@ -75,7 +75,7 @@ Tensor spread(const char* op, const Tensor& self, Dims dim, const Correction& co
 
 std::tuple<Tensor, Tensor> with_mean(const char* op, const Tensor& self, Dims dim,
                                      const Correction& correction, bool keepdim, bool root) {
-  check(op, self);
+  check_statistic(op, self);
   const auto real = c10::toRealValueType(self.scalar_type());
   Tensor result = at::empty({0}, self.options().dtype(real));
   if (at::isComplexType(self.scalar_type())) {
@@ -109,13 +109,13 @@ Tensor std(const Tensor& self, Dims dim, const Correction& correction, bool keep
 }
 Tensor& var_out(const Tensor& self, Dims dim, const Correction& correction, bool keepdim,
                 Tensor& out) {
-  check("std and var", self);
+  check_statistic("std and var", self);
   spread_out("var", self, dim, number(correction), keepdim, false, out);
   return out;
 }
 Tensor& std_out(const Tensor& self, Dims dim, const Correction& correction, bool keepdim,
                 Tensor& out) {
-  check("std and var", self);
+  check_statistic("std and var", self);
   spread_out("std", self, dim, number(correction), keepdim, true, out);
   return out;
 }

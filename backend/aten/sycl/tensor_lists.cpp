@@ -182,9 +182,9 @@ void adagrad(const char* op, const Tensor& any, const std::vector<cpu::AdagradSt
                            });
 }
 
-constexpr ListKernels kKernels = {apply,        reduce, zero, copy,   unscale,
+constexpr ListKernels kListKernels = {apply,        reduce, zero, copy,   unscale,
                                   update_scale, adam,   sgd,  adagrad};
-const bool installed = (list_kernels = &kKernels, true);
+const bool lists_installed = (list_kernels = &kListKernels, true);
 
 } // namespace
 

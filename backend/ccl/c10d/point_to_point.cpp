@@ -8,7 +8,7 @@ using std::chrono::microseconds;
 // How long the thread leaves a message to a caller who is about to wait for it.
 constexpr microseconds kPatience{300};
 // The longest sleep of a driver: whoever submits interrupts it earlier.
-constexpr microseconds kSlice{20'000};
+constexpr microseconds kMessageSlice{20'000};
 } // namespace
 
 PointToPoint::PointToPoint(std::shared_ptr<Transport> transport)
@@ -72,7 +72,7 @@ void PointToPoint::drive_until(const std::function<bool()>& done, Deadline deadl
     const bool some_ended = !ended_.empty();
     if (!some_ended && !nothing_left && !done()) {
       // A message that waits for its stream is looked at often.
-      const microseconds slice = waiting_.empty() ? kSlice : microseconds(50);
+      const microseconds slice = waiting_.empty() ? kMessageSlice : microseconds(50);
       const auto left = deadline == Deadline::max()
           ? slice
           : std::chrono::duration_cast<microseconds>(deadline - Clock::now());
@@ -144,7 +144,7 @@ void PointToPoint::background() {
     // Whoever waits moves its own message with less delay than this thread would.
     changed_.wait_for(lock, kPatience, [&] { return stopped_; });
     if (stopped_ || driving_ || outstanding_ == 0) continue;
-    drive_until([] { return false; }, Clock::now() + kSlice, lock);
+    drive_until([] { return false; }, Clock::now() + kMessageSlice, lock);
   }
 }
 

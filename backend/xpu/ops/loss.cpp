@@ -10,7 +10,7 @@ namespace xpu_lite::xpu {
 
 namespace {
 
-std::string kernel(const char* name, DType type) { return std::string(name) + suffix(type); }
+std::string loss_kernel(const char* name, DType type) { return std::string(name) + suffix(type); }
 
 Grid part_grid(int device, int64_t targets) {
   const Limits& l = limits(device);
@@ -41,14 +41,14 @@ void nll_loss(Stream& stream, DType type, bool each, NllLossArgs args) {
   args.error = kernel_error(stream);
   const int device = stream.device();
   if (each) {
-    launch(stream, kernel("nll_loss_each_", type),
+    launch(stream, loss_kernel("nll_loss_each_", type),
            grid_for(device, static_cast<size_t>(args.targets)), args);
     return;
   }
   const Grid grid = part_grid(device, args.targets);
   args.parts = static_cast<int64_t>(grid.groups);
-  launch(stream, kernel("nll_loss_part_", type), grid, args);
-  launch(stream, kernel("nll_loss_finish_", type), {1, 1}, args);
+  launch(stream, loss_kernel("nll_loss_part_", type), grid, args);
+  launch(stream, loss_kernel("nll_loss_finish_", type), {1, 1}, args);
 }
 
 void nll_loss_backward(Stream& stream, DType type, NllLossBackwardArgs args,
@@ -59,7 +59,7 @@ void nll_loss_backward(Stream& stream, DType type, NllLossBackwardArgs args,
   args.grad_out = device_pointer(args.grad_out);
   args.error = kernel_error(stream);
   if (args.targets == 0) return;
-  launch(stream, kernel("nll_loss_backward_", type),
+  launch(stream, loss_kernel("nll_loss_backward_", type),
          grid_for(stream.device(), static_cast<size_t>(args.targets)), args);
 }
 
@@ -73,7 +73,7 @@ void submit_bce(Stream& stream, const char* name, DType type, BceArgs args) {
   args.weight = device_pointer(args.weight);
   args.grad_out = device_pointer(args.grad_out);
   args.error = kernel_error(stream);
-  launch(stream, kernel(name, type), grid_for(stream.device(), static_cast<size_t>(args.n)), args);
+  launch(stream, loss_kernel(name, type), grid_for(stream.device(), static_cast<size_t>(args.n)), args);
 }
 
 } // namespace

@@ -49,7 +49,7 @@ int64_t product(const std::vector<ReduceDim>& dims, size_t from = 0) {
   return n;
 }
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t chunks_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Neighbours that a lane of the columns' kernel works on, at most (kernels/reduce.h).
 constexpr int64_t kColumns = 8;
@@ -95,7 +95,7 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   const bool columns = short_rows || (g.kept[0].size > 1 && g.kept[0].in_stride != 0 &&
                                       (std::llabs(g.kept[0].in_stride) < std::llabs(a.inner_stride) ||
                                        a.inner <= 4));
-  const int64_t tasks = columns ? a.outputs / a.size[0] * ceil_div(a.size[0], kColumns * width) : a.outputs;
+  const int64_t tasks = columns ? a.outputs / a.size[0] * chunks_of(a.size[0], kColumns * width) : a.outputs;
   // A GPU needs several sub-groups per vector engine to hide its latency.
   const int64_t wanted = static_cast<int64_t>(device.compute_units) * (device.is_cpu ? 4 : 8);
   const int64_t per_task = a.inner * a.outer * (columns ? kColumns * width : 1);
@@ -104,10 +104,10 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   a.outer_splits = std::min(splits, a.outer);
   if (a.outer_splits < 1) a.outer_splits = 1;
   a.inner_splits = std::clamp<int64_t>(splits / a.outer_splits, 1, std::max<int64_t>(1, a.inner));
-  a.outer_chunk = ceil_div(a.outer, a.outer_splits);
-  a.inner_chunk = ceil_div(a.inner, a.inner_splits);
-  if (a.outer_chunk > 0) a.outer_splits = ceil_div(a.outer, a.outer_chunk);
-  if (a.inner_chunk > 0) a.inner_splits = ceil_div(a.inner, a.inner_chunk);
+  a.outer_chunk = chunks_of(a.outer, a.outer_splits);
+  a.inner_chunk = chunks_of(a.inner, a.inner_splits);
+  if (a.outer_chunk > 0) a.outer_splits = chunks_of(a.outer, a.outer_chunk);
+  if (a.inner_chunk > 0) a.inner_splits = chunks_of(a.inner, a.inner_chunk);
   splits = a.outer_splits * a.inner_splits;
 
   if (splits > 1) {
@@ -120,7 +120,7 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
          sub_group_grid(stream.device(), tasks * splits), a);
   if (splits > 1) {
     a.stage = ReduceStage::Finish;
-    launch(stream, by_columns, sub_group_grid(stream.device(), ceil_div(a.outputs, width)), a);
+    launch(stream, by_columns, sub_group_grid(stream.device(), chunks_of(a.outputs, width)), a);
   }
 }
 

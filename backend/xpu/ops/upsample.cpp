@@ -65,7 +65,7 @@ size_t lay_out(const Resampling& how, const PoolShape& shape, void* tables,
 }
 
 // The elements of both sides; sets `narrow`.
-std::pair<int64_t, int64_t> count(PoolShape& shape) {
+std::pair<int64_t, int64_t> planes_of(PoolShape& shape) {
   int64_t in = shape.batch * shape.channels, out = in;
   for (const PoolAxis& axis : shape.axes) in *= axis.in, out *= axis.out;
   shape.narrow = in < (int64_t{1} << 31) && out < (int64_t{1} << 31);
@@ -122,7 +122,7 @@ size_t resample_bytes(const Resampling& how, DType type, const PoolShape& shape)
 
 void resample(Stream& stream, const Resampling& how, DType type, void* out, const void* in,
               PoolShape shape, void* tables) {
-  const auto [inputs, outputs] = count(shape);
+  const auto [inputs, outputs] = planes_of(shape);
   static constexpr const char* sizes[] = {"", "u8", "u16", "", "u32", "", "", "", "u64"};
   const std::string name = is_nearest(how.mode)
                                ? std::string("upsample_nearest_") + sizes[size_of(type)]
@@ -132,7 +132,7 @@ void resample(Stream& stream, const Resampling& how, DType type, void* out, cons
 
 void resample_backward(Stream& stream, const Resampling& how, DType type, void* out,
                        const void* in, PoolShape shape, void* tables) {
-  const auto [inputs, outputs] = count(shape);
+  const auto [inputs, outputs] = planes_of(shape);
   run(stream, std::string("upsample_backward_") + suffix(type), how, type, out, in, shape,
       inputs, tables);
 }
