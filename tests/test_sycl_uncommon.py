@@ -136,5 +136,5 @@ def test_max_unpool(dims):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
 def test_cross(dtype):
     torch.manual_seed(0)
-    a, b = (torch.randn(4, 3, 5) * 9).to(dtype), (torch.randn(3, 1) * 9).to(dtype)
+    a, b = (torch.randn(4, 3, 5) * 9).to(dtype), (torch.randn(1, 3, 1) * 9).to(dtype)
     compare(lambda x, y: torch.linalg.cross(x, y, dim=1), a, b, tolerance=0)
