@@ -137,5 +137,5 @@ def test_max_unpool(dims):
 def test_cross(dtype):
     torch.manual_seed(0)
     a, b = (torch.randn(4, 3, 5) * 9).to(dtype), (torch.randn(1, 3, 1) * 9).to(dtype)
-    compare(lambda x, y: torch.linalg.cross(x, y, dim=1), a, b, 
+    compare(lambda x, y: torch.linalg.cross(x, y, dim=1), a, b,
             tolerance=1e-5 if dtype.is_floating_point else 0)
