@@ -9,7 +9,9 @@ entry point and calls :func:`_autoload`. With ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`
 import os
 import sys
 
-__all__ = ["__version__", "sycl", "xpu_lite"]
+__all__ = ["__version__", "runtime", "sycl", "xpu_lite"]
+
+_LAZY_MODULES = ("runtime", "sycl")  # only programs that use them pay for them
 
 
 def _is_command() -> bool:
@@ -42,10 +44,10 @@ def __getattr__(name: str):
         from torch_xpu_lite._build_info import VERSION
 
         return VERSION
-    if name == "sycl":  # only programs that use it pay for it
+    if name in _LAZY_MODULES:
         import importlib
 
-        return importlib.import_module("torch_xpu_lite.sycl")
+        return importlib.import_module(f"torch_xpu_lite.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
