@@ -170,9 +170,29 @@ TEST_P(Int8GemmTest, OutputsAndEpilogues) {
 TEST_P(Int8GemmTest, DynamicQuantisation) {
   const Data d(33, 64, 200, false);
   for (auto type : {Int8Input::Float, Int8Input::BFloat16, Int8Input::Half}) {
-    Int8Gemm g = d.gemm(type, Int8Output::Float, nullptr);
-    g.epilogue.bias = {d.bias.data(), DType::Float};
-    expect_same(GetParam(), g, Int8Output::Float);
+    for (bool factors : {false, true}) {
+      Int8Gemm g = d.gemm(type, Int8Output::Float, nullptr);
+      g.epilogue.bias = {d.bias.data(), DType::Float};
+      if (factors) g.a_factor = d.add.data(); // any k numbers
+      expect_same(GetParam(), g, Int8Output::Float);
+    }
+  }
+}
+
+TEST_P(Int8GemmTest, StaticQuantisation) {
+  const Data d(33, 70, 203, false);
+  for (auto type : {Int8Input::Float, Int8Input::BFloat16, Int8Input::Half}) {
+    for (bool zeros : {false, true}) {
+      Int8Gemm g = d.gemm(type, Int8Output::U8, nullptr);
+      g.a_static = true;
+      if (zeros) g.a_factor = d.add.data(); // any k numbers
+      if (zeros) g.a_zero = d.a_zero.data();
+      if (zeros) g.w_zero = d.w_zero.data();
+      g.epilogue.bias = {d.bias.data(), DType::Float};
+      expect_same(GetParam(), g, Int8Output::U8);
+      g.c_type = Int8Output::Float;
+      expect_same(GetParam(), g, Int8Output::Float);
+    }
   }
 }
 

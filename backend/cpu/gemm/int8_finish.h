@@ -43,6 +43,17 @@ inline void int8_dequantise(const Int8Finish& f) {
   }
 }
 
+// The low bytes of a register's integers.
+XPU_LITE_GEMM_INLINE void int8_store(uint8_t* out, Bits x) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_cvtepi32_epi8(x));
+#else
+  alignas(64) int32_t whole[kLanes];
+  __builtin_memcpy(whole, &x, sizeof(whole));
+  for (int l = 0; l < kLanes; ++l) out[l] = static_cast<uint8_t>(whole[l]);
+#endif
+}
+
 // Rounds to nearest even, saturates; a NaN becomes the zero point.
 inline void int8_requantise(const float* x, int64_t rows, int64_t columns, const Int8Gemm& g,
                             int64_t row, int64_t column) {
@@ -51,7 +62,14 @@ inline void int8_requantise(const float* x, int64_t rows, int64_t columns, const
   const float inverse = 1.f / g.c_scale, zero = static_cast<float>(g.c_zero);
   for (int64_t i = 0; i < rows; ++i) {
     uint8_t* out = static_cast<uint8_t*>(g.c) + (row + i) * g.ldc + column;
-    for (int64_t j = 0; j < columns; ++j) {
+    int64_t j = 0;
+    for (; j + kLanes <= columns; j += kLanes) {
+      const Reg q = load(x + i * kInt8Panel + j) * splat(inverse);
+      const Bits near = nearest(min(max(q, splat(-1024.f)), splat(1024.f)));
+      const Reg whole = to_float(unless_nan(q, near, splat_bits(0))) + splat(zero);
+      int8_store(out + j, nearest(min(max(whole, splat(low)), splat(high))));
+    }
+    for (; j < columns; ++j) {
       float q = x[i * kInt8Panel + j] * inverse;
       q = q == q ? __builtin_rintf(q) + zero : zero;
       q = q < low ? low : q;
@@ -84,14 +102,25 @@ inline void int8_finish(const Int8Finish& f) {
   int8_requantise(reinterpret_cast<const float*>(f.sums), f.rows, f.columns, g, f.row, f.column);
 }
 
-template <class T>
-inline void int8_quantise_row(const Int8Quantise& q) {
-  const T* a = static_cast<const T*>(q.a);
+template <class T, bool factors>
+XPU_LITE_GEMM_INLINE Reg int8_load(const Int8Quantise& q, int64_t i) {
+  const Reg x = load(static_cast<const T*>(q.a) + i);
+  return factors ? x * load(q.factor + i) : x;
+}
+template <class T, bool factors>
+XPU_LITE_GEMM_INLINE float int8_value(const Int8Quantise& q, int64_t i) {
+  const float x = static_cast<float>(static_cast<const T*>(q.a)[i]);
+  return factors ? x * q.factor[i] : x;
+}
+
+// Scale and zero point of a row's range and 0.
+template <class T, bool factors>
+inline void int8_find_scale(const Int8Quantise& q) {
   float low = 0, high = 0;
   int64_t i = 0;
   Reg lows = zero(), highs = zero();
   for (; i + kLanes <= q.k; i += kLanes) {
-    const Reg x = load(a + i);
+    const Reg x = int8_load<T, factors>(q, i);
     lows = min(x, lows);  // a NaN leaves the second operand
     highs = max(x, highs);
   }
@@ -102,36 +131,42 @@ inline void int8_quantise_row(const Int8Quantise& q) {
     low = lanes[0][j] < low ? lanes[0][j] : low;
     high = lanes[1][j] > high ? lanes[1][j] : high;
   }
-  for (int64_t j = i; j < q.k; ++j) {
-    const float x = static_cast<float>(a[j]);
+  for (; i < q.k; ++i) {
+    const float x = int8_value<T, factors>(q, i);
     low = x < low ? x : low;
     high = x > high ? x : high;
   }
   const float range = high - low;
-  const float scale = range > 0 ? range / 255.f : 1.f;
-  const float inverse = 1.f / scale;
-  const float origin = __builtin_rintf(-low * inverse);
-  *q.scale = scale;
-  *q.zero = static_cast<int32_t>(origin);
-  for (int64_t j = 0; j < i; j += kLanes) {
-    const Reg x = min(max(fma(load(a + j), splat(inverse), splat(origin)), zero()), splat(255.f));
-    alignas(64) int32_t whole[kLanes];
-    const Bits rounded = nearest(x);
-    __builtin_memcpy(whole, &rounded, sizeof(whole));
-    for (int l = 0; l < kLanes; ++l) q.out[j + l] = static_cast<uint8_t>(whole[l]);
+  *q.scale = range > 0 ? range / 255.f : 1.f;
+  *q.zero = static_cast<int32_t>(__builtin_rintf(-low * (1.f / *q.scale)));
+}
+
+template <class T, bool factors>
+inline void int8_quantise_row(const Int8Quantise& q) {
+  if (!q.given) int8_find_scale<T, factors>(q);
+  const float inverse = 1.f / *q.scale, origin = static_cast<float>(*q.zero);
+  int64_t i = 0;
+  for (; i + kLanes <= q.k; i += kLanes) {
+    const Reg x = min(max(fma(int8_load<T, factors>(q, i), splat(inverse), splat(origin)), zero()), splat(255.f));
+    int8_store(q.out + i, nearest(x));
   }
   for (; i < q.k; ++i) {
-    float x = static_cast<float>(a[i]) * inverse + origin;
+    float x = int8_value<T, factors>(q, i) * inverse + origin;
     x = x > 0 ? x : 0;
     q.out[i] = static_cast<uint8_t>(__builtin_rintf(x < 255.f ? x : 255.f));
   }
   for (; i < q.k_padded; ++i) q.out[i] = 0;
 }
 
+template <class T>
+inline void int8_quantise_any(const Int8Quantise& q) {
+  q.factor ? int8_quantise_row<T, true>(q) : int8_quantise_row<T, false>(q);
+}
+
 inline void int8_quantise(const Int8Quantise& q) {
-  if (q.type == Int8Input::Float) return int8_quantise_row<float>(q);
-  if (q.type == Int8Input::BFloat16) return int8_quantise_row<bfloat16>(q);
-  return int8_quantise_row<half>(q);
+  if (q.type == Int8Input::Float) return int8_quantise_any<float>(q);
+  if (q.type == Int8Input::BFloat16) return int8_quantise_any<bfloat16>(q);
+  return int8_quantise_any<half>(q);
 }
 
 } // namespace

@@ -40,7 +40,7 @@ char* scratch(size_t bytes) {
   return memory.get();
 }
 
-bool dynamic(Int8Input type) { return type >= Int8Input::Float; }
+bool is_float(Int8Input type) { return type >= Int8Input::Float; }
 
 // What each thread computes: tiles of rows by panels, `row_parts` x `panel_parts` threads.
 struct Partition {
@@ -78,7 +78,7 @@ struct Prepared {
 void prepare(const Int8Kernels& kernels, const Int8Gemm& g, Prepared& p) {
   const bool is_signed = g.a_type == Int8Input::S8;
   const bool shift = is_signed && !kernels.takes_signed;
-  p.copied = dynamic(g.a_type) || shift || g.k % kInt8Group != 0;
+  p.copied = is_float(g.a_type) || shift || g.k % kInt8Group != 0;
   const int64_t padded = (g.k + 63) / 64 * 64 + 64;  // and not a power of two apart
   const size_t copy_bytes = p.copied ? static_cast<size_t>(g.m * padded) : 0;
   char* memory = scratch(copy_bytes + static_cast<size_t>(g.m) * 12);
@@ -88,7 +88,11 @@ void prepare(const Int8Kernels& kernels, const Int8Gemm& g, Prepared& p) {
   p.sums = p.zero + g.m;
   p.rows = {p.copied ? p.copy : g.a, p.copied ? padded : g.lda, is_signed && !shift,
             g.a_scale, g.a_zero, g.a_per_row ? 1 : 0, p.sums};
-  if (dynamic(g.a_type)) {
+  if (is_float(g.a_type) && g.a_static) {
+    p.one_zero = g.a_zero ? *g.a_zero : 0;
+    p.rows.zero = &p.one_zero;
+    p.rows.step = 0;
+  } else if (is_float(g.a_type)) {
     p.rows.scale = p.scale;
     p.rows.zero = p.zero;
     p.rows.step = 1;
@@ -111,8 +115,11 @@ void prepare_rows(const Int8Kernels& kernels, const Int8Gemm& g, Prepared& p, in
     const char* from = static_cast<const char*>(g.a) + i * g.lda * input_bytes(g.a_type);
     uint8_t* to = reinterpret_cast<uint8_t*>(p.copy) + i * p.rows.lda;
     const int64_t end = (g.k + 3) / 4 * 4;
-    if (dynamic(g.a_type)) {
-      kernels.quantise({from, g.a_type, g.lda, g.k, end, to, p.scale + i, p.zero + i});
+    if (is_float(g.a_type)) {
+      if (g.a_static) p.scale[i] = *g.a_scale, p.zero[i] = p.one_zero;
+      kernels.quantise(
+          {from, g.a_type, g.lda, g.k, end, to, p.scale + i, p.zero + i, g.a_static,
+           g.a_factor});
     } else if (p.copied) {
       std::memcpy(to, from, static_cast<size_t>(g.k));
       if (shift) {
@@ -120,7 +127,7 @@ void prepare_rows(const Int8Kernels& kernels, const Int8Gemm& g, Prepared& p, in
       }
       for (int64_t j = g.k; j < end; ++j) to[j] = 0;
     }
-    if (p.rows.zero == p.zero && !dynamic(g.a_type)) {
+    if (p.rows.zero == p.zero && !is_float(g.a_type)) {
       p.zero[i] = (g.a_zero ? g.a_zero[i] : 0) + (shift ? 128 : 0);
     }
     if (g.w_zero) {

@@ -1,8 +1,9 @@
 #pragma once
 
 // c = epilogue(dequantise(a W)) for int8 weights that are packed once. a is u8 or s8 with
-// a scale and a zero point for all rows or for each, or floats that are quantised row by
-// row here (dynamic quantisation). c is a float type, or u8/s8 quantised anew.
+// a scale and a zero point for all rows or for each, or floats that are quantised to u8
+// here: row by row from their own range (dynamic quantisation), or with a scale and a zero
+// point found before (static). c is a float type, or u8/s8 quantised anew.
 //
 // Real value of a quantised q: (q - zero) * scale. Products are summed exactly in int32
 // (no intermediate saturation: k up to 65536 for any values).
@@ -26,7 +27,7 @@ struct Int8Weight {
 size_t int8_packed_bytes(int64_t n, int64_t k);
 void int8_pack(const Int8Weight& weight, void* out);  // out: on a 64-byte boundary
 
-enum class Int8Input : uint8_t { U8, S8, Float, BFloat16, Half };   // the last three: dynamic
+enum class Int8Input : uint8_t { U8, S8, Float, BFloat16, Half };
 enum class Int8Output : uint8_t { Float, BFloat16, Half, U8, S8 };
 
 struct Int8Gemm {
@@ -39,10 +40,13 @@ struct Int8Gemm {
   int64_t ldc;
   Int8Output c_type;
 
-  // Of u8 and s8 input; one value, or m of them where a_per_row.
+  // Of u8 and s8 input; one value, or m of them where a_per_row. With a_static, which is
+  // for floats: one value, by which they are quantised.
   const float* a_scale = nullptr;
   const int32_t* a_zero = nullptr;  // null: 0
   bool a_per_row = false;
+  bool a_static = false;
+  const float* a_factor = nullptr;  // of floats: k values to multiply each row with before
 
   const float* w_scale = nullptr;   // n values
   const int32_t* w_zero = nullptr;  // n values; null: symmetric weights

@@ -48,7 +48,8 @@ struct Int8Finish {
   int64_t rows, columns, row, column;
 };
 
-// Rows of floats to u8: scale and zero are of the row's least and greatest values and 0.
+// A row of floats to u8: scale and zero are of its least and greatest values and 0, or
+// given.
 struct Int8Quantise {
   const void* a;
   Int8Input type;
@@ -56,6 +57,8 @@ struct Int8Quantise {
   uint8_t* out;
   float* scale;
   int32_t* zero;
+  bool given;
+  const float* factor;  // k values to multiply with before, or null
 };
 
 struct Int8Kernels {

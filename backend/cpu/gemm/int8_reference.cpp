@@ -23,6 +23,11 @@ struct Row {
   int32_t zero;
 };
 
+float input_value(const Int8Gemm& g, int64_t i, int64_t p) {
+  const float x = read_value(g.a, float_type(g.a_type), i * g.lda + p);
+  return g.a_factor ? x * g.a_factor[p] : x;
+}
+
 Row row_of(const Int8Gemm& g, int64_t i) {
   Row row;
   row.q.resize(static_cast<size_t>(g.k));
@@ -36,17 +41,22 @@ Row row_of(const Int8Gemm& g, int64_t i) {
     row.zero = g.a_zero ? g.a_zero[at] : 0;
     return row;
   }
-  float low = 0, high = 0;
-  for (int64_t p = 0; p < g.k; ++p) {
-    const float x = read_value(g.a, float_type(g.a_type), i * g.lda + p);
-    low = std::min(low, x);
-    high = std::max(high, x);
+  if (g.a_static) {
+    row.scale = *g.a_scale;
+    row.zero = g.a_zero ? *g.a_zero : 0;
+  } else {
+    float low = 0, high = 0;
+    for (int64_t p = 0; p < g.k; ++p) {
+      const float x = input_value(g, i, p);
+      low = std::min(low, x);
+      high = std::max(high, x);
+    }
+    row.scale = high > low ? (high - low) / 255.f : 1.f;
+    row.zero = static_cast<int32_t>(std::nearbyint(-low * (1.f / row.scale)));
   }
-  row.scale = high > low ? (high - low) / 255.f : 1.f;
   const float inverse = 1.f / row.scale;
-  row.zero = static_cast<int32_t>(std::nearbyint(-low * inverse));
   for (int64_t p = 0; p < g.k; ++p) {
-    const float x = read_value(g.a, float_type(g.a_type), i * g.lda + p);
+    const float x = input_value(g, i, p);
     const float q = std::fma(x, inverse, static_cast<float>(row.zero));
     row.q[p] = static_cast<int32_t>(std::nearbyint(std::clamp(q, 0.f, 255.f)));
   }
