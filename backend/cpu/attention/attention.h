@@ -1,0 +1,32 @@
+#pragma once
+
+// Attention by the matrix products of backend/cpu/gemm: what is done for which shape.
+//
+// The ordered list, best first:
+//   decode          few queries a head: keys and values are read once, where they lie
+//   gemm_bf16       blocks of queries against packed blocks of keys, multiplied in bfloat16
+//   gemm_f32        the same in float32: for float32, and 16-bit floats without such products
+//   blocked         kernels/attention.h: what the others do not take (float64), and their
+//                   reference
+// All keep the scores of one block at a time, with a running maximum (Dao et al.,
+// FlashAttention, 2022), and leave the logarithms of the softmax's denominators for the
+// backward pass, which forms the scores again.
+
+#include <string>
+#include <vector>
+
+#include "backend/cpu/kernels/attention.h"
+
+namespace xpu_lite::cpu::attention {
+
+// As the kernels of kernels/attention.h: false without memory for their scratch.
+bool forward(const AttentionForward& p, AttentionType type);
+bool backward(const AttentionBackward& p, AttentionType type);
+
+// For tests: one implementation by name. Throws ValueError where it does not take the
+// problem or this processor lacks its instructions.
+std::vector<std::string> implementations();
+bool forward_with(const std::string& name, const AttentionForward& p, AttentionType type);
+bool backward_with(const std::string& name, const AttentionBackward& p, AttentionType type);
+
+} // namespace xpu_lite::cpu::attention
