@@ -16,6 +16,7 @@ void bind_stream(py::module_& m);
 void bind_memory(py::module_& m);
 void bind_options(py::module_& m);
 void bind_packing(py::module_& m);
+void bind_snapshot(py::module_& m);
 // Parts that need torch: generators, aliases, pinned memory, fallback counts.
 void bind_tensor(py::module_& m);
 

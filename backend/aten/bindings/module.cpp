@@ -32,5 +32,6 @@ PYBIND11_MODULE(_C, m) {
   bind_memory(m);
   bind_options(m);
   bind_packing(m);
+  bind_snapshot(m);
   bind_tensor(m);
 }
