@@ -9,9 +9,11 @@ entry point and calls :func:`_autoload`. With ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`
 import os
 import sys
 
-__all__ = ["__version__", "runtime", "sycl", "xpu_lite"]
+__all__ = ["__version__", "ipex_compat", "optimize", "runtime", "sycl", "xpu_lite"]
 
-_LAZY_MODULES = ("runtime", "sycl")  # only programs that use them pay for them
+# Only programs that use them pay for them.
+_LAZY_MODULES = ("ipex_compat", "quantization", "runtime", "sycl")
+_LAZY_NAMES = {"optimize": "optimization", "quantize": "quantization"}  # name: module
 
 
 def _is_command() -> bool:
@@ -44,10 +46,11 @@ def __getattr__(name: str):
         from torch_xpu_lite._build_info import VERSION
 
         return VERSION
-    if name in _LAZY_MODULES:
+    if name in _LAZY_MODULES or name in _LAZY_NAMES:
         import importlib
 
-        return importlib.import_module(f"torch_xpu_lite.{name}")
+        module = importlib.import_module(f"torch_xpu_lite.{_LAZY_NAMES.get(name, name)}")
+        return getattr(module, name) if name in _LAZY_NAMES else module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
