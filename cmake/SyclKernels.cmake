@@ -8,6 +8,9 @@ add_executable(xpu_lite_build_kernels
   ${PROJECT_SOURCE_DIR}/backend/xpu/spirv/write_archive.cpp)
 target_link_libraries(xpu_lite_build_kernels PRIVATE xpu_lite_sycl ${CMAKE_DL_LIBS})
 
+if(POLICY CMP0116) # before 3.20 a depfile's absolute paths would never match
+  cmake_policy(SET CMP0116 NEW)
+endif()
 file(GLOB XPU_LITE_KERNEL_SOURCES CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
   ${PROJECT_SOURCE_DIR}/backend/xpu/kernels/*.cpp)
 set(XPU_LITE_KERNEL_DIR ${PROJECT_BINARY_DIR}/kernels)
@@ -18,10 +21,10 @@ foreach(source IN LISTS XPU_LITE_KERNEL_SOURCES)
   set(archive ${XPU_LITE_KERNEL_DIR}/${name}.xk)
   set(depfile)
   set(depfile_argument)
-  if(CMAKE_GENERATOR MATCHES "Ninja")
+  if(POLICY CMP0116)
     set(depfile DEPFILE ${archive}.d)
     set(depfile_argument ${archive}.d)
-  else() # older cmake has depfiles for ninja only
+  else() # an older cmake hands depfiles to ninja as they are, and ninja knows other paths
     file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/backend/xpu/kernels/*.h)
     set(depfile DEPENDS ${headers})
   endif()

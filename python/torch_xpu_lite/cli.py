@@ -24,7 +24,14 @@ def main(argv=None) -> int:
         "launch", help="start a program in several processes, each on its share of the cores",
         description="Starts the ranks of a distributed program, each on its share of the cores.")
     launch.add_arguments(starter)
+    from torch_xpu_lite.bench import command as bench
+
+    measure = commands.add_parser("bench", help="a model's speed here, on the CPU and by others",
+                                  description=bench.DESCRIPTION)
+    bench.add_arguments(measure)
     arguments = parser.parse_args(argv)
+    if arguments.command == "bench":
+        return bench.run(arguments, measure)
     if arguments.command == "launch":
         return launch.run(arguments, starter)
     if arguments.command == "info":

@@ -8,14 +8,17 @@ printed: how many ranks, which cores each may use, and how many threads.
 import argparse
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from torch_xpu_lite._preload import preload
 
 _EXAMPLES = """\
 examples:
   xpu-lite launch -n 2 train.py --epochs 3       two ranks, half of the cores each
   xpu-lite launch -n 4 --cores 0-15 train.py     four ranks on sixteen cores
   xpu-lite launch -n 2 -m package.train          a module, as with python -m
+  xpu-lite launch --instances 4 serve.py         four copies that know nothing of each other
   xpu-lite launch -n 4 --nodes 2 --node-rank 0 --master host0:29500 train.py
                                                  on host0; on the other --node-rank 1
 
@@ -35,6 +38,8 @@ class Plan:
     meeting: str              # the same, for people
     nodes: int
     notes: list[str]
+    instances: bool = False   # copies that know nothing of each other, not ranks
+    variables: dict = field(default_factory=dict)  # for the program's environment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,16 +50,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     here.add_argument("-n", "--ranks", metavar="N", default="auto",
                       help="processes to start; auto (default): one for each device "
                            "xpu_lite, see XPU_LITE_DEVICES")
+    here.add_argument("--instances", type=_positive, metavar="N",
+                      help="independent copies of the program, each on its share of the "
+                           "cores, instead of ranks of one job (their number is in "
+                           "INSTANCE_INDEX)")
     here.add_argument("--threads", type=_positive, metavar="N",
                       help="threads of each rank's kernels (default: OMP_NUM_THREADS, else "
                            "its physical cores)")
     here.add_argument("--cores", metavar="LIST",
                       help="cores to share out, as 0-7,16 (default: all that this process "
                            "may use)")
+    here.add_argument("--numa-nodes", metavar="LIST",
+                      help="share out the cores of these NUMA nodes, as 0 or 0-1")
     here.add_argument("--cores-per-rank", type=_positive, metavar="N",
                       help="physical cores of each rank (default: an equal share)")
     here.add_argument("--no-bind", action="store_true",
                       help="do not bind ranks to cores: all may use all of them")
+    here.add_argument("--memory-allocator", default="default",
+                      choices=["auto", "default", "tcmalloc", "jemalloc"],
+                      help="preload this allocator; auto: one that is installed (default: the "
+                           "system's)")
+    here.add_argument("--openmp", default="default", choices=["auto", "default", "intel"],
+                      help="preload this OpenMP (default: torch's own)")
     there = parser.add_argument_group("on several machines (run the command on each)")
     there.add_argument("--nodes", type=_positive, default=1, metavar="N",
                        help="machines (default 1)")
@@ -161,7 +178,13 @@ def plan(options, device_count, environment, usable) -> Plan:
         ValueError: options that contradict each other or the machine.
     """
     notes = []
-    if options.ranks == "auto":
+    if options.instances is not None:
+        if options.ranks != "auto" or options.nodes != 1 or options.master is not None or \
+                options.max_restarts:
+            raise ValueError("--instances starts independent programs; --ranks, --nodes, --master "
+                             "and --max-restarts are for the ranks of one job")
+        ranks = options.instances
+    elif options.ranks == "auto":
         ranks = device_count()
     elif options.ranks.isdigit() and int(options.ranks) > 0:
         ranks = int(options.ranks)
@@ -173,6 +196,8 @@ def plan(options, device_count, environment, usable) -> Plan:
         if missing := sorted(set(cpus) - set(usable)):
             raise ValueError(f"--cores {options.cores}: this process may not use "
                              f"{show_cores(missing)}, only {show_cores(usable)}")
+    if options.numa_nodes is not None:
+        cpus = _of_nodes(options.numa_nodes, cpus)
     cores = physical_cores(cpus)
     shares = share(cores, ranks, options.cores_per_rank)
     if ranks > len(cores):
@@ -194,8 +219,20 @@ def plan(options, device_count, environment, usable) -> Plan:
         bound = [[] for _ in bound]
         notes.append(f"XPU_LITE_DEVICES={environment['XPU_LITE_DEVICES']} shares out the "
                      "cores itself: ranks are not bound")
+    variables, loaded = preload(options.memory_allocator, options.openmp, environment)
     rendezvous, meeting = _rendezvous(options)
-    return Plan(ranks, threads, bound, rendezvous, meeting, options.nodes, notes)
+    return Plan(ranks, threads, bound, rendezvous, meeting, options.nodes, notes + loaded,
+                options.instances is not None, variables)
+
+
+def _of_nodes(text: str, cpus: list[int]) -> list[int]:
+    from torch_xpu_lite.runtime.cpu_pool import get_core_list_of_node_id
+
+    wanted = {core for node in parse_cores(text) for core in get_core_list_of_node_id(node)}
+    kept = [cpu for cpu in cpus if cpu in wanted]
+    if not kept:
+        raise ValueError(f"--numa-nodes {text}: none of their cores is among {show_cores(cpus)}")
+    return kept
 
 
 def _rendezvous(options) -> tuple[list[str], str]:
@@ -236,12 +273,15 @@ def _address(text: str) -> tuple[str, int]:
 
 def describe(plan: Plan, command: list[str]) -> list[str]:
     """The lines that say what was decided."""
-    many = f"{plan.ranks} rank{'s' if plan.ranks > 1 else ''}"
+    kind = "instance" if plan.instances else "rank"
+    many = f"{plan.ranks} {kind}{'s' if plan.ranks > 1 else ''}"
     where = "this machine" if plan.nodes == 1 else f"each of {plan.nodes} machines"
-    lines = [f"{many} on {where}, {plan.threads} thread{'s' if plan.threads > 1 else ''} each; "
-             f"they meet at {plan.meeting}"]
+    lines = [f"{many} on {where}, {plan.threads} thread{'s' if plan.threads > 1 else ''} each" +
+             ("" if plan.instances else f"; they meet at {plan.meeting}")]
+    name = "instance" if plan.instances else "local rank"
     for rank, cores in enumerate(plan.shares):
-        lines.append(f"  local rank {rank}: cores {show_cores(cores) or 'not bound'}")
+        lines.append(f"  {name} {rank}: cores {show_cores(cores) or 'not bound'}")
+    lines += [f"  {variable}={value}" for variable, value in plan.variables.items()]
     lines += [f"  note: {note}" for note in plan.notes]
     lines.append(f"  command: {' '.join(command)}")
     return lines
@@ -264,6 +304,11 @@ def run(options, parser: argparse.ArgumentParser) -> int:
     if options.dry_run:
         return 0
     os.environ["OMP_NUM_THREADS"] = str(decided.threads)
+    os.environ.update(decided.variables)
+    if decided.instances:
+        from torch_xpu_lite import _instances
+
+        return _instances.start(command, decided.shares, options.log_dir)
     shares = ";".join(",".join(map(str, cores)) for cores in decided.shares)
     bind = [sys.executable, "-IS", str(Path(__file__).with_name("_rank.py")), shares]
     logs = ["--log-dir", options.log_dir, "--tee", "3"] if options.log_dir else []
