@@ -92,6 +92,18 @@ class FormCache {
     return form;
   }
 
+  // Gives up one form: what else went into it was written.
+  void forget(const at::Tensor& tensor, at::ScalarType to,
+              std::initializer_list<int64_t> variant = {}) {
+    FormKey key = form_key(tensor, to);
+    key.geometry.append(variant.begin(), variant.end());
+    std::lock_guard lock(mutex_);
+    const auto found = places_.find(key);
+    if (found == places_.end()) return;
+    stats_.written += static_cast<bool>(found->second->form);
+    erase(found->second);
+  }
+
   FormStats stats() {
     std::lock_guard lock(mutex_);
     forget_written();

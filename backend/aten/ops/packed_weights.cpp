@@ -33,6 +33,17 @@ std::shared_ptr<void> scratch(size_t bytes) {
   return buffer;
 }
 
+// The deleter of a form that other tensors went into as well.
+struct WithWatches {
+  std::shared_ptr<void> data;
+  c10::SmallVector<std::shared_ptr<const Watch>, 2> watches;
+  void operator()(const void*) { data.reset(); }
+  bool unchanged() const {
+    return std::all_of(watches.begin(), watches.end(),
+                       [](const auto& w) { return w && w->unchanged(); });
+  }
+};
+
 } // namespace
 
 // Leaked: other threads may multiply while the process ends.
@@ -42,20 +53,54 @@ FormCache<std::shared_ptr<const void>>& packed_weights() {
   return *cache;
 }
 
-std::shared_ptr<const void> packed_form(const at::Tensor& weight, cpu::DType dtype) {
-  const int64_t k = weight.size(0), n = weight.size(1);
-  const size_t bytes = cpu::gemm::packed_bytes(dtype, n, k);
-  const cpu::gemm::Weight source{dtype, n, k, weight.const_data_ptr(), dtype,
-                                 weight.stride(1), weight.stride(0)};
+std::shared_ptr<const void> packed_by(const at::Tensor& weight, at::ScalarType kind, size_t bytes,
+                                      c10::function_ref<void(void*)> pack,
+                                      std::initializer_list<int64_t> variant,
+                                      at::TensorList others) {
   if (options().pack_weights) {
     const auto make = [&]() -> std::shared_ptr<const void> {
-      std::shared_ptr<void> data = allocate(bytes);
-      cpu::gemm::pack(source, data.get());
-      return data;
+      auto data = allocate(bytes);
+      if (others.empty()) {
+        pack(data.get());
+        return data;
+      }
+      // Watched before they are read; nothing to keep where one cannot be watched.
+      WithWatches owner{std::move(data), {}};
+      for (const at::Tensor& other : others) {
+        owner.watches.push_back(watch(other.unsafeGetTensorImpl()->unsafe_storage()));
+      }
+      void* const at = owner.data.get();
+      pack(at);
+      return std::shared_ptr<const void>(at, std::move(owner));
     };
-    if (auto kept = packed_weights().find(weight, weight.scalar_type(), bytes, make)) return kept;
+    if (auto kept = packed_weights().find(weight, kind, bytes, make, variant)) {
+      const WithWatches* owner = std::get_deleter<WithWatches>(kept);
+      if (!owner || owner->unchanged()) return kept;
+      packed_weights().forget(weight, kind, variant);
+    }
   }
   std::shared_ptr<void> data = scratch(bytes);
+  pack(data.get());
+  return data;
+}
+
+namespace {
+cpu::gemm::Weight source_of(const at::Tensor& weight, cpu::DType dtype) {
+  return {dtype, weight.size(1), weight.size(0), weight.const_data_ptr(), dtype, weight.stride(1),
+          weight.stride(0)};
+}
+} // namespace
+
+std::shared_ptr<const void> packed_form(const at::Tensor& weight, cpu::DType dtype) {
+  const cpu::gemm::Weight source = source_of(weight, dtype);
+  return packed_by(weight, weight.scalar_type(),
+                   cpu::gemm::packed_bytes(dtype, source.n, source.k),
+                   [&](void* out) { cpu::gemm::pack(source, out); });
+}
+
+std::shared_ptr<const void> packed_once(const at::Tensor& operand, cpu::DType dtype) {
+  const cpu::gemm::Weight source = source_of(operand, dtype);
+  std::shared_ptr<void> data = scratch(cpu::gemm::packed_bytes(dtype, source.n, source.k));
   cpu::gemm::pack(source, data.get());
   return data;
 }

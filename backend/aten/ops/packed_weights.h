@@ -11,6 +11,7 @@
 #include <memory>
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/FunctionRef.h>
 
 #include "backend/aten/core/form_cache.h"
 #include "backend/cpu/gemm/packed_gemm.h"
@@ -20,6 +21,18 @@ namespace xpu_lite::aten {
 // `weight` is [k, n], of any strides, on the device, in the current order of an inline
 // stream. The result is valid while the pointer is held.
 std::shared_ptr<const void> packed_form(const at::Tensor& weight, cpu::DType dtype);
+
+// For an operand that is no weight (an activation, of which a gradient is made): packed for
+// this call alone.
+std::shared_ptr<const void> packed_once(const at::Tensor& operand, cpu::DType dtype);
+
+// As packed_form() for a form of another kind: `pack` writes its `bytes`; `kind` and `variant` tell
+// it from the weight's other forms. Where the form is made of `others`, too (scales), it
+// ends when one of these is written.
+std::shared_ptr<const void> packed_by(const at::Tensor& weight, at::ScalarType kind, size_t bytes,
+                                      c10::function_ref<void(void*)> pack,
+                                      std::initializer_list<int64_t> variant = {},
+                                      at::TensorList others = {});
 
 FormCache<std::shared_ptr<const void>>& packed_weights();
 

@@ -1,12 +1,39 @@
+// Names of ours carry their namespace: the list of what is taken from route 2 is made of
+// the names in these files.
+
 #include "backend/aten/core/install.h"
 #include "backend/aten/ops/convolution.h"
+#include "backend/aten/ops/packed_convolution.h"
 
 namespace xpu_lite::aten {
 namespace {
 
 XPU_LITE_HOST_IMPL(aten, PrivateUse1, m) {
+  m.impl("_convolution", TORCH_FN(convolution));
   m.impl("convolution_overrideable", TORCH_FN(convolution_overrideable));
   m.impl("convolution_backward_overrideable", TORCH_FN(convolution_backward_overrideable));
+}
+
+TORCH_LIBRARY_FRAGMENT(xpu_lite, m) {
+  m.def("xpu_lite::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, "
+        "int[] padding, int[] dilation, int groups, *, str activation=\"none\", "
+        "Tensor? add=None) -> Tensor", {at::Tag::pt2_compliant_tag});
+}
+
+XPU_LITE_HOST_IMPL(xpu_lite, PrivateUse1, m) {
+  m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_host));
+}
+
+TORCH_LIBRARY_IMPL(xpu_lite, CompositeExplicitAutograd, m) {
+  m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_composed));
+}
+
+TORCH_LIBRARY_IMPL(xpu_lite, Autograd, m) {
+  m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_autograd));
+}
+
+TORCH_LIBRARY_IMPL(xpu_lite, AutocastPrivateUse1, m) {
+  m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_autocast));
 }
 
 } // namespace

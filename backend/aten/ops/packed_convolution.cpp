@@ -1,0 +1,140 @@
+#include "backend/aten/ops/packed_convolution.h"
+
+#include <ATen/EmptyTensor.h>
+#include <ATen/ops/_convolution_ops.h>
+
+#include "backend/aten/core/launch.h"
+#include "backend/aten/core/route2.h"
+#include "backend/aten/ops/convolution_operands.h"
+#include "backend/aten/ops/linear_operands.h"
+#include "backend/aten/ops/packed_weights.h"
+
+namespace xpu_lite::aten {
+
+using at::MemoryFormat;
+using at::Tensor;
+namespace conv = cpu::conv;
+
+namespace {
+
+constexpr int64_t kConvolutionForm = 1; // tells its packed form from a matrix's
+
+// The layouts that the kernel reads.
+std::optional<conv::Layout> layout_of(const Tensor& t) {
+  if (t.is_contiguous(MemoryFormat::ChannelsLast)) return conv::Layout::ChannelsLast;
+  if (t.is_contiguous()) return conv::Layout::ChannelsFirst;
+  return std::nullopt;
+}
+
+int64_t out_size(int64_t in, const conv::Window& w) {
+  return (in + 2 * w.pad - w.dilation * (w.size - 1) - 1) / w.stride + 1;
+}
+
+} // namespace
+
+bool prefers_channels_last(const Tensor& input, const Tensor& weight) {
+  return input.suggest_memory_format() == MemoryFormat::ChannelsLast ||
+      weight.suggest_memory_format() == MemoryFormat::ChannelsLast;
+}
+
+std::optional<conv::Convolution> as_convolution(const Tensor& input, const Tensor& weight,
+                                                const Window2d& window) {
+  if (!is_host_operand(input) || !is_host_operand(weight) || input.dim() != 4 ||
+      weight.dim() != 4 || input.scalar_type() != weight.scalar_type() ||
+      input.device() != weight.device() || weight.size(1) != input.size(1) ||
+      input.numel() == 0 || weight.numel() == 0) {
+    return std::nullopt;
+  }
+  const auto dtype = gemm_type(input.scalar_type());
+  const auto layout = layout_of(input);
+  const auto of = [](at::IntArrayRef list, size_t i) { return list.size() == 1 ? list[0] : list[i]; };
+  for (at::IntArrayRef list : {window.stride, window.padding, window.dilation}) {
+    if (list.size() != 1 && list.size() != 2) return std::nullopt;
+  }
+  if (!dtype || !layout) return std::nullopt;
+  conv::Window w[2];
+  for (size_t i = 0; i < 2; ++i) {
+    w[i] = {weight.size(2 + i), of(window.stride, i), of(window.padding, i),
+            of(window.dilation, i)};
+    if (w[i].stride < 1 || w[i].pad < 0 || w[i].dilation < 1) return std::nullopt;
+    if (input.size(2 + i) + 2 * w[i].pad < w[i].dilation * (w[i].size - 1) + 1) {
+      return std::nullopt;
+    }
+  }
+  conv::Convolution c{};
+  c.dtype = c.output_dtype = *dtype;
+  c.batch = input.size(0), c.channels = input.size(1);
+  c.height = input.size(2), c.width = input.size(3);
+  c.out_channels = weight.size(0);
+  c.out_height = out_size(c.height, w[0]), c.out_width = out_size(c.width, w[1]);
+  c.vertical = w[0], c.horizontal = w[1];
+  c.input_layout = *layout;
+  return c;
+}
+
+bool is_faster_here(const conv::Convolution& c) {
+  const int64_t taps = c.vertical.size * c.horizontal.size;
+  const double work = double(c.batch * c.out_height * c.out_width) *
+      double(c.out_channels * c.channels * taps);
+  // Panels have 32 columns; short sums leave the processor waiting for their ends.
+  return c.out_channels >= 16 && c.channels * taps >= 16 && work >= double(1 << 17);
+}
+
+std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype) {
+  const conv::Filter filter{dtype, weight.size(0), weight.size(1), weight.size(2),
+                            weight.size(3), weight.const_data_ptr(), dtype,
+                            {weight.stride(0), weight.stride(1), weight.stride(2),
+                             weight.stride(3)}};
+  return packed_by(weight, weight.scalar_type(), conv::packed_bytes(filter),
+                   [&](void* out) { conv::pack(filter, out); }, {kConvolutionForm});
+}
+
+Tensor run_convolution(const char* name, conv::Convolution& c, const Tensor& input,
+                       const Tensor& weight, at::ScalarType type, MemoryFormat format) {
+  const auto packed = packed_filter(weight, c.dtype);
+  const int64_t sizes[4] = {c.batch, c.out_channels, c.out_height, c.out_width};
+  Tensor out = at::detail::empty_generic(sizes, device_allocator(),
+                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
+                                         type, format);
+  c.input = input.const_data_ptr();
+  c.packed = packed.get();
+  c.output = out.mutable_data_ptr();
+  c.output_dtype = *gemm_type(type);
+  c.output_layout = format == MemoryFormat::ChannelsLast ? conv::Layout::ChannelsLast
+                                                         : conv::Layout::ChannelsFirst;
+  note_route(1, name);
+  KernelSpan span(name, stream_of(input));
+  conv::convolution(c);
+  return out;
+}
+
+bool set_bias(conv::Convolution& c, const std::optional<Tensor>& bias, const Tensor& input) {
+  if (!bias || !bias->defined()) return true;
+  if (!is_host_operand(*bias) || bias->dim() != 1 || bias->size(0) != c.out_channels ||
+      !bias->is_contiguous() || bias->device() != input.device() ||
+      bias->scalar_type() != input.scalar_type()) {
+    return false;
+  }
+  c.epilogue.bias = {bias->const_data_ptr(), *gemm_type(bias->scalar_type())};
+  return true;
+}
+
+Tensor convolution(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias,
+                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                   bool transposed, at::IntArrayRef output_padding, int64_t groups,
+                   bool benchmark, bool deterministic, bool cudnn_enabled, bool allow_tf32) {
+  if (!transposed && groups == 1) {
+    auto c = as_convolution(input, weight, {stride, padding, dilation});
+    if (c && is_faster_here(*c) && set_bias(*c, bias, input) && stream_of(input).runs_inline()) {
+      return run_convolution("aten::_convolution", *c, input, weight, input.scalar_type(),
+                             prefers_channels_last(input, weight) ? MemoryFormat::ChannelsLast
+                                                                  : MemoryFormat::Contiguous);
+    }
+  }
+  return Route2<at::_ops::_convolution, kComposite>::call(
+      input, weight, bias, c10::fromIntArrayRefSlow(stride), c10::fromIntArrayRefSlow(padding),
+      c10::fromIntArrayRefSlow(dilation), transposed, c10::fromIntArrayRefSlow(output_padding),
+      groups, benchmark, deterministic, cudnn_enabled, allow_tf32);
+}
+
+} // namespace xpu_lite::aten

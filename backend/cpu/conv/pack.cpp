@@ -1,0 +1,64 @@
+// The packed form of a filter: the GEMM's, of a weight whose k runs over the filter's
+// rows, then its columns, then the channels.
+
+#include <vector>
+
+#include "backend/cpu/conv/plan.h"
+#include "backend/cpu/kernels/scalar_types.h"
+#include "backend/cpu/parallel.h"
+#include "backend/runtime/error.h"
+
+namespace xpu_lite::cpu::conv {
+namespace {
+
+template <class T>
+void spread(const Filter& f, int64_t padded, T* out) {
+  const int64_t pixels = f.height * f.width, row = pixels * padded;
+  const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, row));
+  parallel_for(0, f.out_channels, grain, [&](int64_t first, int64_t last) {
+    for (int64_t o = first; o < last; ++o) {
+      const T* from = static_cast<const T*>(f.data) + o * f.strides[0];
+      T* to = out + o * row;
+      for (int64_t y = 0; y < f.height; ++y) {
+        for (int64_t x = 0; x < f.width; ++x, to += padded) {
+          const T* tap = from + y * f.strides[2] + x * f.strides[3];
+          for (int64_t c = 0; c < f.channels; ++c) to[c] = tap[c * f.strides[1]];
+          for (int64_t c = f.channels; c < padded; ++c) to[c] = T{};
+        }
+      }
+    }
+  });
+}
+
+} // namespace
+
+size_t packed_bytes(const Filter& f) {
+  const int64_t k = f.height * f.width * padded_channels(f.dtype, f.channels);
+  return gemm::packed_bytes(f.dtype, f.out_channels, k);
+}
+
+void pack(const Filter& f, void* out) {
+  if (!gemm::serves(f.dtype) || !gemm::serves(f.data_dtype)) {
+    throw ValueError("conv::pack: filters are float32, bfloat16 or float16");
+  }
+  const int64_t padded = padded_channels(f.dtype, f.channels);
+  const int64_t k = f.height * f.width * padded;
+  const bool dense = padded == f.channels && f.strides[1] == 1 &&
+      f.strides[3] == f.channels && f.strides[2] == f.width * f.channels;
+  if (dense || f.height * f.width == 1) {
+    const int64_t steps = f.height * f.width == 1 ? f.channels : k;
+    gemm::pack({f.dtype, f.out_channels, steps, f.data, f.data_dtype, f.strides[0],
+                dense ? 1 : f.strides[1]}, out);
+    return;
+  }
+  const size_t bytes = static_cast<size_t>(f.out_channels * k * dtype_size(f.data_dtype));
+  std::vector<char> dense_filter(bytes);
+  if (dtype_size(f.data_dtype) == 4) {
+    spread(f, padded, reinterpret_cast<float*>(dense_filter.data()));
+  } else {
+    spread(f, padded, reinterpret_cast<uint16_t*>(dense_filter.data()));
+  }
+  gemm::pack({f.dtype, f.out_channels, k, dense_filter.data(), f.data_dtype, k, 1}, out);
+}
+
+} // namespace xpu_lite::cpu::conv
