@@ -139,7 +139,8 @@ void backward_pair(const AttentionBackward& p, int64_t b, int64_t kv_head,
         const Place place{b, h, q0, smaller(kRows, s.queries - q0), k0, columns};
         const int64_t rows = place.rows;
         float* delta = t.delta + (h - h0) * s.queries + q0;
-        const In *query = at<const In>(p.query, b, h, q0), *grad = at<const In>(p.grad_out, b, h, q0);
+        const In* query = at<const In>(p.query, b, h, q0);
+        const In* grad = at<const In>(p.grad_out, b, h, q0);
         for (int64_t r = 0; r < rows; ++r) {
           read_row(query + r * p.query.row, p.query.column, s.width, t.q + r * t.ldq, t.ldq);
           read_row(grad + r * p.grad_out.row, p.grad_out.column, s.value_width,

@@ -184,6 +184,19 @@ constexpr int kMostRows = 4; // at a time
 constexpr int kMostRows = 2;
 #endif
 
+// work(some rows, the first of them), with as many rows at a time as registers hold.
+template <int n>
+struct Some {
+  static constexpr int value = n;
+};
+template <class Work>
+XPU_LITE_INLINE void by_rows(int64_t rows, const Work& work) {
+  int64_t r = 0;
+  for (; kMostRows == 4 && r + 4 <= rows; r += 4) work(Some<4>(), r);
+  for (; r + 2 <= rows; r += 2) work(Some<2>(), r);
+  for (; r < rows; ++r) work(Some<1>(), r);
+}
+
 // Row r of a head of keys: query r % queries of head r / queries of its group.
 template <class How, class In>
 void decode_part(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t rows, int64_t begin,
@@ -200,19 +213,12 @@ void decode_part(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t 
   BiasRow<In> bias_row(t.bias);
   for (int64_t k0 = begin; k0 < end; k0 += kKeys) {
     const int64_t columns = smaller(kKeys, end - k0);
-    const In *key = at<const In>(p.key, b, kv_head, k0), *value = at<const In>(p.value, b, kv_head, k0);
-    for (int64_t r = 0; r < rows;) {
-      const auto* q = t.q + r * s.width;
-      float* scores = t.scores + r * kKeys;
-      const int64_t left = rows - r;
-      if (kMostRows == 4 && left >= 4) {
-        decode_scores<How, In, 4>(q, s.width, key, p.key.row, columns, scores, kKeys), r += 4;
-      } else if (left >= 2) {
-        decode_scores<How, In, 2>(q, s.width, key, p.key.row, columns, scores, kKeys), r += 2;
-      } else {
-        decode_scores<How, In, 1>(q, s.width, key, p.key.row, columns, scores, kKeys), r += 1;
-      }
-    }
+    const In* key = at<const In>(p.key, b, kv_head, k0);
+    const In* value = at<const In>(p.value, b, kv_head, k0);
+    by_rows(rows, [&](auto some, int64_t r) {
+      decode_scores<How, In, decltype(some)::value>(t.q + r * s.width, s.width, key, p.key.row,
+                                                    columns, t.scores + r * kKeys, kKeys);
+    });
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t h = h0 + r / s.queries, query = r % s.queries;
       const int64_t seen = seen_keys(s, query, k0, columns);
@@ -222,20 +228,15 @@ void decode_part(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t 
       const float keep = online_softmax(scores, kPanel, t.weights + r * kKeys, seen, columns, 1.f,
                                         nullptr, t.most[r], t.sum[r]);
       if (keep == 1) continue;
-      for (int64_t d = 0; d < s.value_width; d += kLanes) store(out + d, load(out + d) * splat(keep));
-    }
-    for (int64_t r = 0; r < rows;) {
-      const auto* weights = t.weights + r * kKeys;
-      float* out = t.out + r * s.value_width;
-      const int64_t left = rows - r;
-      if (kMostRows == 4 && left >= 4) {
-        decode_values<How, In, 4>(weights, kKeys, value, p.value.row, columns, s.value_width, out), r += 4;
-      } else if (left >= 2) {
-        decode_values<How, In, 2>(weights, kKeys, value, p.value.row, columns, s.value_width, out), r += 2;
-      } else {
-        decode_values<How, In, 1>(weights, kKeys, value, p.value.row, columns, s.value_width, out), r += 1;
+      for (int64_t d = 0; d < s.value_width; d += kLanes) {
+        store(out + d, load(out + d) * splat(keep));
       }
     }
+    by_rows(rows, [&](auto some, int64_t r) {
+      decode_values<How, In, decltype(some)::value>(t.weights + r * kKeys, kKeys, value,
+                                                    p.value.row, columns, s.value_width,
+                                                    t.out + r * s.value_width);
+    });
   }
 }
 
@@ -284,9 +285,14 @@ bool decode_as(const AttentionForward& p) {
   const int threads = static_cast<int>(smaller(available, worth));
   // As many parts of the keys as make the threads' shares even, each of 128 keys or more.
   int64_t parts = 1;
-  while (pairs * parts % threads != 0 && pairs * parts < 4 * threads && keys / (parts + 1) >= kKeys) ++parts;
-  const int64_t each = up((keys + parts - 1) / parts, 2), distance = up(DecodeParts<How, In>(s, rows, nullptr).bytes, 64);
-  char* memory = static_cast<char*>(::aligned_alloc(64, static_cast<size_t>(pairs * parts * distance)));
+  while (pairs * parts % threads != 0 && pairs * parts < 4 * threads &&
+         keys / (parts + 1) >= kKeys) {
+    ++parts;
+  }
+  const int64_t each = up((keys + parts - 1) / parts, 2);
+  const int64_t distance = up(DecodeParts<How, In>(s, rows, nullptr).bytes, 64);
+  char* memory =
+      static_cast<char*>(::aligned_alloc(64, static_cast<size_t>(pairs * parts * distance)));
   if (!memory) return false;
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t task = 0; task < pairs * parts; ++task) {
