@@ -1,0 +1,84 @@
+"""The fused operators as the fused graphs call them, and where they do not fit.
+
+A fused operator computes what the operators in its place computed. Where the shapes at
+run time are not those it is for, the functions here do the same in plain operators, or
+raise :class:`NotAsTraced`, and the module's own ``forward`` runs instead.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+class NotAsTraced(Exception):
+    """What the graph took for granted does not hold for these inputs."""
+
+
+ACTIVATIONS = {
+    "none": lambda x: x,
+    "relu": torch.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+}
+
+
+def linear(x, weight, bias=None, activation="none", add=None, add_first=False, mul=None):
+    """``activation(x @ weight.T + bias) * mul + add``; with ``add_first`` the sum is
+    taken before the activation. ``add`` and ``mul`` are tensors or None."""
+    if (add is None or _fits(add, x, weight)) and (mul is None or _fits(mul, x, weight)):
+        return torch.ops.xpu_lite.linear.default(
+            x, weight, bias, activation=activation, add=add, add_first=add_first, mul=mul)
+    y = F.linear(x, weight, bias)
+    if add_first and add is not None:
+        y = y + add
+    y = ACTIVATIONS[activation](y)
+    if mul is not None:
+        y = y * mul
+    return y + add if add is not None and not add_first else y
+
+
+def _fits(operand, x, weight):
+    return (type(operand) is torch.Tensor and operand.is_floating_point()
+            and operand.shape[-1:] == weight.shape[:1] and operand.shape[:-1] == x.shape[:-1]
+            and operand.device == x.device)
+
+
+def linear_of_rows(x, weight, bias, activation="none"):
+    """:func:`linear` with a batch norm folded in: of a matrix only, because of an input of
+    three dimensions the batch norm takes another dimension for the channels."""
+    if x.dim() != 2:
+        raise NotAsTraced("a linear layer and its batch norm are folded for inputs of two dimensions")
+    return linear(x, weight, bias, activation)
+
+
+def convolution(x, weight, bias, stride, padding, dilation, groups, activation="none", add=None):
+    """``activation(conv(x) + bias + add)``, for batched inputs."""
+    if x.dim() != weight.dim():
+        raise NotAsTraced("a convolution of an input without a batch")
+    if add is not None and not (
+            type(add) is torch.Tensor and add.is_floating_point() and add.device == x.device
+            and add.shape == _result_shape(x, weight, stride, padding, dilation)):
+        raise NotAsTraced("what is added to a convolution has another shape")
+    return torch.ops.xpu_lite.convolution.default(
+        x, weight, bias, stride, padding, dilation, groups, activation=activation, add=add)
+
+
+def _result_shape(x, weight, stride, padding, dilation):
+    return (x.shape[0], weight.shape[0], *(
+        (size + 2 * p - d * (kernel - 1) - 1) // s + 1
+        for size, kernel, s, p, d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation)))
+
+
+def layer_norm(x, shape, weight, bias, eps):
+    """A layer norm that keeps the dtype of its input where autocast would widen it."""
+    with torch.autocast(x.device.type, enabled=False):
+        if weight is not None and weight.dtype != x.dtype:
+            weight = weight.to(x.dtype)
+        if bias is not None and bias.dtype != x.dtype:
+            bias = bias.to(x.dtype)
+        return F.layer_norm(x, shape, weight, bias, eps)
+
+
+def split(x, sizes):
+    """The results of products that were made as one."""
+    return torch.split(x, sizes, -1)
