@@ -1,0 +1,242 @@
+#include "backend/aten/ops/int8_linear.h"
+
+#include <ATen/EmptyTensor.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/clamp.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/where.h>
+
+#include "backend/aten/core/launch.h"
+#include "backend/aten/ops/linear_operands.h"
+#include "backend/aten/ops/packed_weights.h"
+#include "backend/cpu/gemm/int8_gemm.h"
+
+namespace xpu_lite::aten {
+namespace {
+
+using at::Tensor;
+using Optional = std::optional<Tensor>;
+constexpr const char* kInt8Linear = "xpu_lite::int8_linear";
+
+bool given(const Optional& tensor) { return tensor && tensor->defined(); }
+
+void check_one(const char* which, const Optional& value, at::ScalarType type) {
+  if (!given(value)) return;
+  TORCH_CHECK(value->sym_numel() == 1 && value->scalar_type() == type, "[", kInt8Linear, "] ",
+              which, " must be one ", type, ", got ", value->sym_sizes(), " of ",
+              value->scalar_type());
+}
+
+void check_int8(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
+                const Optional& input_scale, const Optional& input_zero,
+                const Optional& input_factor, const Optional& output_scale, const Optional& output_zero,
+                std::optional<at::ScalarType> out_dtype, const LinearTail& tail) {
+  TORCH_CHECK(weight.dim() == 2 && weight.scalar_type() == at::kChar, "[", kInt8Linear,
+              "] weight must be int8 of [out_features, in_features], got ", weight.scalar_type(),
+              " of ", weight.sym_sizes());
+  const auto n = weight.sym_size(0);
+  TORCH_CHECK(weight_scale.dim() == 1 && weight_scale.sym_size(0) == n &&
+                  weight_scale.scalar_type() == at::kFloat,
+              "[", kInt8Linear, "] weight_scale must be float32 of [", n, "], got ",
+              weight_scale.scalar_type(), " of ", weight_scale.sym_sizes());
+  check_linear(kInt8Linear, input, n, weight.sym_size(1), tail);
+  TORCH_CHECK(weight.sym_size(1) <= 65536, "[", kInt8Linear, "] at most 65536 input features, got ",
+              weight.sym_size(1));
+  const bool quantised = input.scalar_type() == at::kByte || input.scalar_type() == at::kChar;
+  TORCH_CHECK(quantised || input.is_floating_point(), "[", kInt8Linear,
+              "] input must be of a floating-point dtype, uint8 or int8, got ",
+              input.scalar_type());
+  TORCH_CHECK(!quantised || given(input_scale), "[", kInt8Linear, "] input of ",
+              input.scalar_type(), " needs input_scale");
+  if (given(input_factor)) {
+    TORCH_CHECK(!quantised && input_factor->dim() == 1 && input_factor->scalar_type() == at::kFloat &&
+                    input_factor->sym_size(0) == weight.sym_size(1),
+                "[", kInt8Linear, "] input_factor is for floating-point input and must be float32 of [",
+                weight.sym_size(1), "], got ", input_factor->scalar_type(), " of ",
+                input_factor->sym_sizes());
+  }
+  check_one("input_scale", input_scale, at::kFloat);
+  check_one("input_zero", input_zero, at::kInt);
+  check_one("output_scale", output_scale, at::kFloat);
+  check_one("output_zero", output_zero, at::kInt);
+  TORCH_CHECK(!given(input_zero) || given(input_scale), "[", kInt8Linear,
+              "] input_zero without input_scale");
+  TORCH_CHECK(!given(output_zero) || given(output_scale), "[", kInt8Linear,
+              "] output_zero without output_scale");
+  if (given(output_scale)) {
+    TORCH_CHECK(!out_dtype || *out_dtype == at::kByte || *out_dtype == at::kChar, "[", kInt8Linear,
+                "] output_scale is for an out_dtype of uint8 or int8, got ", *out_dtype);
+  } else {
+    TORCH_CHECK(!out_dtype || at::isFloatingType(*out_dtype), "[", kInt8Linear,
+                "] out_dtype ", out_dtype ? *out_dtype : at::kFloat, " needs output_scale");
+  }
+}
+
+at::ScalarType result_type(const Tensor& input, const Optional& output_scale,
+                           std::optional<at::ScalarType> out_dtype, const LinearTail& tail) {
+  if (given(output_scale)) return out_dtype.value_or(at::kByte);
+  if (out_dtype) return *out_dtype;
+  return tail_type(input.is_floating_point() ? input.scalar_type() : at::kFloat, tail);
+}
+
+// What the GEMM sees of the input, as floats.
+Tensor dequantised_input(const Tensor& input, const Optional& scale, const Optional& zero,
+                         const Optional& factor) {
+  const bool is_float = input.is_floating_point();
+  Tensor x = input.to(at::kFloat);
+  if (!is_float) return (given(zero) ? x.sub(*zero) : x).mul(*scale);
+  if (given(factor)) x = x.mul(*factor);
+  Tensor step, origin;
+  if (given(scale)) {
+    step = *scale;
+    origin = given(zero) ? zero->to(at::kFloat) : Tensor();
+  } else {
+    const Tensor low = x.amin(-1, true).clamp_max(0), high = x.amax(-1, true).clamp_min(0);
+    const Tensor range = high.sub(low);
+    step = at::where(range.gt(0), range.div(255), range.new_ones({}));
+    origin = low.neg().mul(step.reciprocal()).round();
+  }
+  Tensor q = x.mul(step.reciprocal());
+  if (origin.defined()) q = q.add(origin);
+  q = at::clamp(q.round(), 0, 255);
+  return (origin.defined() ? q.sub(origin) : q).mul(step);
+}
+
+} // namespace
+
+Tensor int8_linear_composed(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
+                            const Optional& bias, const Optional& input_scale,
+                            const Optional& input_zero, const Optional& input_factor,
+                   std::string_view activation,
+                            const Optional& add, bool add_first, const Optional& mul,
+                            const Optional& output_scale, const Optional& output_zero,
+                            std::optional<at::ScalarType> out_dtype) {
+  const LinearTail tail{bias, activation, add, add_first, mul};
+  check_int8(input, weight, weight_scale, input_scale, input_zero, input_factor, output_scale,
+             output_zero, out_dtype, tail);
+  const auto type = result_type(input, output_scale, out_dtype, tail);
+  const Tensor x = dequantised_input(input, input_scale, input_zero, input_factor);
+  const Tensor w = weight.to(at::kFloat).mul(weight_scale.unsqueeze(1));
+  Tensor y = at::linear(x, w, given(bias) ? Optional(bias->to(at::kFloat)) : Optional());
+  y = apply_tail(y, tail);
+  if (!given(output_scale)) return y.to(type);
+  y = y.div(*output_scale).round();
+  if (given(output_zero)) y = y.add(*output_zero);
+  const bool is_signed = type == at::kChar;
+  return at::clamp(y, is_signed ? -128 : 0, is_signed ? 127 : 255).to(type);
+}
+
+Tensor int8_linear_meta(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
+                        const Optional& bias, const Optional& input_scale,
+                        const Optional& input_zero, const Optional& input_factor,
+                   std::string_view activation,
+                        const Optional& add, bool add_first, const Optional& mul,
+                        const Optional& output_scale, const Optional& output_zero,
+                        std::optional<at::ScalarType> out_dtype) {
+  const LinearTail tail{bias, activation, add, add_first, mul};
+  check_int8(input, weight, weight_scale, input_scale, input_zero, input_factor, output_scale,
+             output_zero, out_dtype, tail);
+  return input.new_empty_symint(linear_sizes(input, weight.sym_size(0)),
+                                result_type(input, output_scale, out_dtype, tail));
+}
+
+Tensor int8_linear_host(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
+                        const Optional& bias, const Optional& input_scale,
+                        const Optional& input_zero, const Optional& input_factor,
+                   std::string_view activation,
+                        const Optional& add, bool add_first, const Optional& mul,
+                        const Optional& output_scale, const Optional& output_zero,
+                        std::optional<at::ScalarType> out_dtype) {
+  namespace gemm = cpu::gemm;
+  const LinearTail tail{bias, activation, add, add_first, mul};
+  check_int8(input, weight, weight_scale, input_scale, input_zero, input_factor, output_scale,
+             output_zero, out_dtype, tail);
+  const auto composed = [&] {
+    return int8_linear_composed(input, weight, weight_scale, bias, input_scale, input_zero,
+                                input_factor, activation, add, add_first, mul, output_scale, output_zero,
+                                out_dtype);
+  };
+  const auto type = result_type(input, output_scale, out_dtype, tail);
+  const auto in_type = [&]() -> std::optional<gemm::Int8Input> {
+    switch (input.scalar_type()) {
+      case at::kByte: return gemm::Int8Input::U8;
+      case at::kChar: return gemm::Int8Input::S8;
+      case at::kFloat: return gemm::Int8Input::Float;
+      case at::kBFloat16: return gemm::Int8Input::BFloat16;
+      case at::kHalf: return gemm::Int8Input::Half;
+      default: return std::nullopt;
+    }
+  }();
+  const auto c_type = [&]() -> std::optional<gemm::Int8Output> {
+    switch (type) {
+      case at::kByte: return gemm::Int8Output::U8;
+      case at::kChar: return gemm::Int8Output::S8;
+      case at::kFloat: return gemm::Int8Output::Float;
+      case at::kBFloat16: return gemm::Int8Output::BFloat16;
+      case at::kHalf: return gemm::Int8Output::Half;
+      default: return std::nullopt;
+    }
+  }();
+  bool here = in_type && c_type && is_host_operand(input) && weight.device() == input.device();
+  for (const Tensor* t : {&weight, &weight_scale}) here = here && is_host_operand(*t);
+  for (const Optional* t : {&input_scale, &input_zero, &input_factor, &output_scale, &output_zero}) {
+    here = here && (!given(*t) || is_host_operand(**t));
+  }
+  if (!here) return composed();
+  Stream& stream = stream_of(input);
+  if (!stream.runs_inline()) return composed();
+  const int64_t n = weight.size(0), k = weight.size(1);
+  c10::DimVector sizes(input.sizes().begin(), input.sizes().end());
+  sizes.back() = n;
+  Epilogue epilogue;
+  if (!epilogue.set(input, sizes, tail)) return composed();
+  const MatrixView a = matrix_view(input);
+  Tensor out = at::detail::empty_generic(sizes, device_allocator(),
+                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type,
+                                         std::nullopt);
+  if (out.numel() == 0) return out;
+  const gemm::Int8Weight source{n, k, weight.const_data_ptr<int8_t>(), weight.stride(0),
+                                weight.stride(1)};
+  const auto packed = packed_by(weight, at::kChar, gemm::int8_packed_bytes(n, k),
+                                [&](void* to) { gemm::int8_pack(source, to); });
+  const Tensor scales = weight_scale.contiguous();
+  gemm::Int8Gemm g{a.rows, n, k, a.tensor.const_data_ptr(), a.ld, *in_type, packed.get(),
+                   out.mutable_data_ptr(), n, *c_type};
+  if (given(input_scale)) g.a_scale = input_scale->const_data_ptr<float>();
+  if (given(input_zero)) g.a_zero = input_zero->const_data_ptr<int32_t>();
+  g.a_static = given(input_scale) && *in_type >= gemm::Int8Input::Float;
+  const Tensor factors = given(input_factor) ? input_factor->contiguous() : Tensor();
+  if (factors.defined()) g.a_factor = factors.const_data_ptr<float>();
+  g.w_scale = scales.const_data_ptr<float>();
+  if (given(output_scale)) g.c_scale = *output_scale->const_data_ptr<float>();
+  if (given(output_zero)) g.c_zero = *output_zero->const_data_ptr<int32_t>();
+  g.epilogue = epilogue.gemm;
+  note_route(1, kInt8Linear);
+  KernelSpan span(kInt8Linear, stream);
+  gemm::int8_gemm(g);
+  return out;
+}
+
+Tensor int8_linear_autocast(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
+                            const Optional& bias, const Optional& input_scale,
+                            const Optional& input_zero, const Optional& input_factor,
+                   std::string_view activation,
+                            const Optional& add, bool add_first, const Optional& mul,
+                            const Optional& output_scale, const Optional& output_zero,
+                            std::optional<at::ScalarType> out_dtype) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow(kInt8Linear, "")
+                             .typed<decltype(int8_linear_host)>();
+  c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
+  if (!out_dtype && !given(output_scale) && input.scalar_type() != at::kDouble) {
+    // The input is quantised as it is; the result is of autocast's dtype, as linear's.
+    out_dtype = tail_type(at::autocast::get_lower_precision_fp_from_device_type(kDevice),
+                          {bias, activation, add, add_first, mul});
+  }
+  return op.call(input, weight, weight_scale, bias, input_scale, input_zero, input_factor,
+                 activation, add,
+                 add_first, mul, output_scale, output_zero, out_dtype);
+}
+
+} // namespace xpu_lite::aten

@@ -1,0 +1,173 @@
+#include <ATen/EmptyTensor.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/stack.h>
+
+#include "backend/aten/core/launch.h"
+#include "backend/aten/ops/int8_linear.h"
+#include "backend/aten/ops/linear_operands.h"
+#include "backend/aten/ops/packed_weights.h"
+#include "backend/cpu/gemm/weight_only.h"
+
+namespace xpu_lite::aten {
+namespace {
+
+using at::Tensor;
+using Optional = std::optional<Tensor>;
+constexpr const char* kWeightOnly = "xpu_lite::weight_only_linear";
+
+bool is_there(const Optional& tensor) { return tensor && tensor->defined(); }
+bool is_int4(const Tensor& weight) { return weight.scalar_type() == at::kByte; }
+at::SymInt features(const Tensor& weight) {
+  return is_int4(weight) ? weight.sym_size(1) * 2 : weight.sym_size(1);
+}
+
+void check_weight_only(const Tensor& input, const Tensor& weight, const Tensor& scale,
+                       const Optional& zero, int64_t group, const LinearTail& tail) {
+  TORCH_CHECK(weight.dim() == 2 && (is_int4(weight) || weight.scalar_type() == at::kChar), "[",
+              kWeightOnly, "] weight must be int8 [out_features, in_features] or, for int4, uint8 "
+              "[out_features, in_features / 2], got ", weight.scalar_type(), " of ",
+              weight.sym_sizes());
+  const auto n = weight.sym_size(0), k = features(weight);
+  TORCH_CHECK_VALUE(group >= 1 && (group % 8 == 0 || k <= group), "[", kWeightOnly,
+                    "] group must be a multiple of 8 or at least in_features, got ", group);
+  const auto groups = (k + group - 1) / group;
+  for (const Optional& each : {Optional(scale), zero}) {
+    if (!is_there(each)) continue;
+    TORCH_CHECK(each->dim() == 2 && each->sym_size(0) == n && each->sym_size(1) == groups &&
+                    each->scalar_type() == at::kFloat,
+                "[", kWeightOnly, "] scale and zero must be float32 of [", n, ", ", groups,
+                "], got ", each->scalar_type(), " of ", each->sym_sizes());
+  }
+  TORCH_CHECK(input.is_floating_point(), "[", kWeightOnly,
+              "] input must be of a floating-point dtype, got ", input.scalar_type());
+  check_linear(kWeightOnly, input, n, k, tail);
+}
+
+// int8 [n, k] in [-8, 7].
+Tensor unpack_int4(const Tensor& weight) {
+  const Tensor low = weight.bitwise_and(15), high = weight.bitwise_right_shift(4);
+  return at::stack({low, high}, -1).flatten(1).to(at::kChar).sub(8);
+}
+
+Tensor dequantised_weight(const Tensor& weight, const Tensor& scale, const Optional& zero,
+                          int64_t group) {
+  const Tensor q = (is_int4(weight) ? unpack_int4(weight) : weight).to(at::kFloat);
+  const auto k = q.sym_size(1);
+  const auto wide = [&](const Tensor& t) {
+    return t.repeat_interleave_symint(group, 1).narrow_symint(1, 0, k);
+  };
+  return (is_there(zero) ? q.sub(wide(*zero)) : q).mul(wide(scale));
+}
+
+std::shared_ptr<const void> packed_weight_only(const Tensor& weight, const Tensor& scale,
+                                               const Optional& zero, int64_t group) {
+  namespace gemm = cpu::gemm;
+  const int bits = is_int4(weight) ? 4 : 8;
+  const int64_t n = weight.size(0), k = weight.size(1) * (bits == 4 ? 2 : 1);
+  const bool zeros = is_there(zero);
+  const auto pack = [&](void* out) {
+    const Tensor stored = weight.contiguous(), scales = scale.contiguous();
+    const Tensor zeros_of = zeros ? zero->contiguous() : Tensor();
+    gemm::WeightOnlyWeight source{bits, n, k, group, nullptr, scales.const_data_ptr<float>(),
+                                  zeros ? zeros_of.const_data_ptr<float>() : nullptr};
+    std::vector<int8_t> whole;
+    if (bits == 4) {
+      whole.resize(static_cast<size_t>(n * k));
+      const auto* from = stored.const_data_ptr<uint8_t>();
+      for (int64_t i = 0; i < n * k / 2; ++i) {
+        whole[2 * i] = static_cast<int8_t>((from[i] & 15) - 8);
+        whole[2 * i + 1] = static_cast<int8_t>((from[i] >> 4) - 8);
+      }
+      source.q = whole.data();
+    } else {
+      source.q = stored.const_data_ptr<int8_t>();
+    }
+    gemm::weight_only_pack(source, out);
+  };
+  const auto place = [](const Tensor& t) {
+    return reinterpret_cast<int64_t>(t.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl()) +
+        t.storage_offset();
+  };
+  c10::SmallVector<Tensor, 2> others{scale};
+  if (zeros) others.push_back(*zero);
+  return packed_by(weight, at::kBits8, gemm::weight_only_bytes(bits, n, k, group, zeros), pack,
+                   {group, place(scale), zeros ? place(*zero) : 0}, others);
+}
+
+} // namespace
+
+Tensor weight_only_linear_composed(const Tensor& input, const Tensor& weight, const Tensor& scale,
+                                   const Optional& zero, const Optional& bias, int64_t group,
+                                   std::string_view activation, const Optional& add,
+                                   bool add_first, const Optional& mul) {
+  const LinearTail tail{bias, activation, add, add_first, mul};
+  check_weight_only(input, weight, scale, zero, group, tail);
+  const auto type = input.scalar_type();
+  const Tensor w = dequantised_weight(weight, scale, zero, group).to(type);
+  return apply_tail(at::linear(input, w, is_there(bias) ? Optional(bias->to(type)) : Optional()), tail);
+}
+
+Tensor weight_only_linear_meta(const Tensor& input, const Tensor& weight, const Tensor& scale,
+                               const Optional& zero, const Optional& bias, int64_t group,
+                               std::string_view activation, const Optional& add, bool add_first,
+                               const Optional& mul) {
+  const LinearTail tail{bias, activation, add, add_first, mul};
+  check_weight_only(input, weight, scale, zero, group, tail);
+  return input.new_empty_symint(linear_sizes(input, weight.sym_size(0)),
+                                tail_type(input.scalar_type(), tail));
+}
+
+Tensor weight_only_linear_host(const Tensor& input, const Tensor& weight, const Tensor& scale,
+                               const Optional& zero, const Optional& bias, int64_t group,
+                               std::string_view activation, const Optional& add, bool add_first,
+                               const Optional& mul) {
+  namespace gemm = cpu::gemm;
+  const LinearTail tail{bias, activation, add, add_first, mul};
+  check_weight_only(input, weight, scale, zero, group, tail);
+  const auto composed = [&] {
+    return weight_only_linear_composed(input, weight, scale, zero, bias, group, activation, add,
+                                       add_first, mul);
+  };
+  const auto type = tail_type(input.scalar_type(), tail);
+  const auto a_type = gemm_type(input.scalar_type()), c_type = gemm_type(type);
+  bool here = a_type && c_type && weight.device() == input.device();
+  for (const Tensor* t : {&input, &weight, &scale}) here = here && is_host_operand(*t);
+  if (!here || (is_there(zero) && !is_host_operand(*zero))) return composed();
+  Stream& stream = stream_of(input);
+  if (!stream.runs_inline()) return composed();
+  const int bits = is_int4(weight) ? 4 : 8;
+  const int64_t n = weight.size(0), k = weight.size(1) * (bits == 4 ? 2 : 1);
+  c10::DimVector sizes(input.sizes().begin(), input.sizes().end());
+  sizes.back() = n;
+  Epilogue epilogue;
+  if (!epilogue.set(input, sizes, tail)) return composed();
+  const MatrixView a = matrix_view(input);
+  Tensor out = at::detail::empty_generic(sizes, device_allocator(),
+                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type,
+                                         std::nullopt);
+  if (out.numel() == 0) return out;
+  const auto packed = packed_weight_only(weight, scale, zero, group);
+  note_route(1, kWeightOnly);
+  KernelSpan span(kWeightOnly, stream);
+  gemm::weight_only_gemm({bits, a.rows, n, k, group, is_there(zero), a.tensor.const_data_ptr(),
+                          a.ld, *a_type, packed.get(), out.mutable_data_ptr(), n, *c_type,
+                          epilogue.gemm});
+  return out;
+}
+
+Tensor weight_only_linear_autocast(const Tensor& input, const Tensor& weight, const Tensor& scale,
+                                   const Optional& zero, const Optional& bias, int64_t group,
+                                   std::string_view activation, const Optional& add,
+                                   bool add_first, const Optional& mul) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow(kWeightOnly, "")
+                             .typed<decltype(weight_only_linear_host)>();
+  c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
+  const auto to = at::autocast::get_lower_precision_fp_from_device_type(kDevice);
+  return op.call(at::autocast::cached_cast(to, input, kDevice), weight, scale, zero, bias, group,
+                 activation, add, add_first, mul);
+}
+
+} // namespace xpu_lite::aten
