@@ -179,7 +179,7 @@ def test_queued_out_of_another_shape_warns_once(device):
     with torch.xpu_lite.stream(torch.xpu_lite.Stream()):
         x = torch.zeros(3, device=device)
         outcome = observe(lambda: torch.clamp(x, 1, 2, out=torch.empty(5, device=device)))
-    assert outcome.value.tolist() == [1, 1, 1]
+        assert outcome.value.tolist() == [1, 1, 1]
     assert len([text for text in outcome.warnings if "resized" in text]) == 1
 
 

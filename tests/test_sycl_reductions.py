@@ -164,6 +164,44 @@ def test_halves_are_summed_in_float(dtype):
         assert abs(actual - x[0].double()) <= torch.finfo(dtype).eps * x[0].double()
 
 
+# Rows that are long enough to be walked from end to end: apart from each other in memory
+# and adjacent, in one part and in several, with columns and rows left over.
+STREAMS = [((515, 1030), 0), ((64, 5000), 0), ((5, 200, 300), 1), ((3, 1100, 65), 1),
+           ((2, 130, 3, 400), (1, 2))]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.int32])
+@pytest.mark.parametrize("shape, dim", STREAMS)
+def test_rows_as_streams(shape, dim, dtype):
+    x = make(shape, dtype)
+    check(lambda t: t.amax(dim), x)
+    check(lambda t: t.amin(dim), x)
+    check(lambda t: t.any(dim) if isinstance(dim, int) else t.sum(dim, dtype=torch.int64), x)
+    if isinstance(dim, int):
+        check(lambda t: t.argmax(dim), x)
+        check(lambda t: t.min(dim), x)
+    if not dtype.is_floating_point:
+        return check(lambda t: t.sum(dim), x)
+    wide = {"dtype": torch.float32} if dtype == torch.bfloat16 else {}
+    t = max(TOLERANCE[dtype], 1e-11)
+    for name, function in {"sum": lambda v: v.sum(dim, **wide), "var": lambda v: v.var(dim),
+                           "norm": lambda v: torch.linalg.vector_norm(v, 2, dim)}.items():
+        actual, expected = function(x.to(DEVICE)).cpu(), function(x.double() if wide else x)
+        torch.testing.assert_close(actual.double(), expected.double(), rtol=t, atol=20 * t,
+                                   msg=lambda text: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("shape, dim", STREAMS[:4])
+def test_streams_of_nan_and_infinity(shape, dim):
+    x = make(shape, torch.float32)
+    x.select(dim, 7)[..., ::5] = float("nan")
+    x.select(dim, 40)[..., ::7] = -float("inf")
+    x[..., -1] = -float("inf")
+    for function in (torch.amax, torch.amin, torch.argmax, torch.argmin, torch.sum):
+        check(lambda t: function(t, dim), x)
+    check(lambda t: t.max(dim), x)
+
+
 def test_strided_inputs():
     x = make((6, 7, 8, 9), torch.float32)
     y = x.to(DEVICE)

@@ -23,7 +23,6 @@ size_t partial_bytes(const std::string& kernel, xpu::DType type) {
                         : xpu::is_floating(type)     ? 4
                                                      : 8;
   if (kernel == "any") return 4;
-  if (kernel == "count") return 8;
   if (kernel.rfind("norm", 0) == 0) return wide ? 8 : 4;
   if (kernel == "extreme_index") return 16;
   if (kernel == "variance") return 3 * number;

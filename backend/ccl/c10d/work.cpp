@@ -127,8 +127,10 @@ void WorkXpuLite::throw_timeout(std::chrono::milliseconds timeout) {
 bool WorkXpuLite::wait(std::chrono::milliseconds timeout) {
   if (!ended()) {
     if (device_.type() == c10::DeviceType::PrivateUse1 && timeout == kNoTimeout) {
+      // On the default stream the host waits, and gets the error, also where that stream is
+      // a queue of the device; on a side stream the stream waits.
       Stream& stream = current_stream(device_.index());
-      if (!stream.runs_inline() && Stream::of_worker() != &stream) {
+      if (stream.id() != 0 && !stream.runs_inline() && Stream::of_worker() != &stream) {
         blockCurrentStream();
         return true;
       }

@@ -20,6 +20,17 @@ struct CopyArgs {
   uint32_t dense; // `to` is contiguous in the order of the dimensions
 };
 
+// Rows, of which a task of a sub-group is a block.
+struct RowCopyArgs {
+  char *to, *from;
+  int64_t tasks, row, block;   // elements of a row and of a block
+  int32_t to_step, from_step;  // elements, along a row
+  Divider blocks;              // of a row
+  int64_t to_stride[kCopyDims], from_stride[kCopyDims]; // bytes, of the other dimensions
+  Divider dim[kCopyDims];
+  uint32_t dims;
+};
+
 // Batches of matrices: columns are adjacent in `to`, rows are adjacent in `from`.
 constexpr int kTransposeOuterDims = 4;
 constexpr int kTransposeTile = 32;

@@ -41,15 +41,18 @@ inline void index_rows(const IndexRowsArgs& a) {
   int64_t dst = 0, src = 0, index = 0;
   outer_offsets<0>(a, row, dst, src, index);
   const size_t i = size_t(chunk) * it.get_local_range(0) + it.get_local_id(0);
-  if (i >= a.items) return;
   int64_t place;
   if constexpr (move == Move::kGather) {
+    if (i >= a.items) return;
     if (!index_at(a, a.index + index + i * a.index_inner, place)) return;
     reinterpret_cast<T*>(a.dst + dst)[i] =
         *reinterpret_cast<const T*>(a.src + src + place * a.step + i * a.src_inner);
   } else {
-    if (!index_at(a, a.index + index, place)) return;
-    (move == Move::kPutRow ? dst : src) += place * a.step;
+    const bool inside = index_at(a, a.index + index, place);
+    // The same for all lanes: where that is known, addresses are not gathered.
+    (move == Move::kPutRow ? dst : src) +=
+        sycl::group_broadcast(it.get_sub_group(), place) * a.step;
+    if (!inside || i >= a.items) return;
     reinterpret_cast<T*>(a.dst + dst)[i] = reinterpret_cast<const T*>(a.src + src)[i];
   }
 }

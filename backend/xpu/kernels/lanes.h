@@ -21,14 +21,14 @@ struct Lanes {
 
   // body(task) for those of `tasks` tasks that are this sub-group's.
   template <class F>
-  void each_task(int64_t tasks, F body) const {
+  XK_INLINE void each_task(int64_t tasks, F body) const {
     const int64_t per_group = item().get_local_range(0) / width;
     const int64_t mine = item().get_group(0) * per_group + sg.get_group_id()[0];
     const int64_t all = item().get_group_range(0) * per_group;
     const int64_t many = (tasks + all - 1) / all;
     const int64_t first = sycl::group_broadcast(sg, mine * many);
     const int64_t last = sycl::min(first + many, tasks);
-    for (int64_t t = first; t < last; ++t) body(t);
+    for (int64_t t = first; t < last; ++t) body(same(t));
   }
   // A number that is the same in all lanes, though the compiler cannot see it.
   template <class T>
@@ -39,9 +39,10 @@ struct Lanes {
 
   // f(i) for i in [0, n): whole vectors, then what is left of one.
   template <class F>
-  void each(int64_t n, F f) const {
+  XK_INLINE void each(int64_t n, F f) const {
     int64_t i = 0;
     for (; i + width <= n; i += width) f(i + lane);
+    if (i == n) return; // a branch of all lanes: masked memory accesses are slow even for none
     if (i + lane < n) f(i + lane);
   }
   template <class A>

@@ -1,6 +1,6 @@
 #pragma once
 
-// The two shapes of a reduction, for any operator.
+// The shapes of a reduction, for any operator.
 //
 // Rows: a sub-group works on one output; its lanes stride over the reduced range.
 // Columns: a lane works on one output (on several neighbours, so that a sub-group
@@ -8,8 +8,16 @@
 // split, partial results go to memory and a second launch combines them. The order
 // of every addition is fixed by the geometry: no atomics, the same bits each time.
 //
+// Streams, where long rows are reduced to one and the device's caches look ahead along
+// addresses: a sub-group takes kStreams rows at a time from end to end, and what the
+// columns have come to stays in memory that it alone uses. Walking down a few columns
+// would touch another page with every step.
+//
 // An operator has: Value (what an element is loaded as), Acc, init(), step(acc,
 // value, index), combine(acc, acc), and store(args, out_offset, out2_offset, acc).
+// kJoins: join(sub_group, acc), what all lanes come to together, where there is a better way than
+// combining them by pairs. An Acc of several numbers (kArrays) has save(partial, n, i, acc)
+// and load(partial, n, i): an array for each, so that lanes are neighbours in memory.
 //
 // Note [Blocked accumulation]
 // A lane adds at most kBlock elements to one running value, then adds that to a
@@ -58,12 +66,26 @@ template <class Op>
 inline typename Op::Acc combine_lanes(const Op& op, sycl::sub_group sg, typename Op::Acc acc) {
   if constexpr (Op::kPlainSum) {
     return sycl::reduce_over_group(sg, acc, sycl::plus<typename Op::Acc>());
+  } else if constexpr (Op::kJoins) {
+    return op.join(sg, acc);
   } else {
     for (uint32_t mask = sg.get_max_local_range()[0] / 2; mask > 0; mask /= 2) {
       acc = op.combine(acc, op.shuffle(sg, acc, mask));
     }
     return acc;
   }
+}
+
+// Partial result i of n.
+template <class Op>
+inline void put_partial(void* partial, int64_t n, int64_t i, typename Op::Acc acc) {
+  if constexpr (Op::kArrays) Op::save(partial, n, i, acc);
+  else static_cast<typename Op::Acc*>(partial)[i] = acc;
+}
+template <class Op>
+inline typename Op::Acc get_partial(const void* partial, int64_t n, int64_t i) {
+  if constexpr (Op::kArrays) return Op::load(partial, n, i);
+  else return static_cast<const typename Op::Acc*>(partial)[i];
 }
 
 struct OutputPlace {
@@ -112,7 +134,8 @@ template <class Op>
 inline void emit(const Op& op, const ReduceArgs& a, int64_t output, int64_t split,
                  const OutputPlace& p, typename Op::Acc acc) {
   if (a.stage == ReduceStage::Partial) {
-    static_cast<typename Op::Acc*>(a.partial)[split * a.outputs + output] = acc;
+    put_partial<Op>(a.partial, a.outer_splits * a.inner_splits * a.outputs,
+                    split * a.outputs + output, acc);
   } else {
     op.store(a, p.out, p.out2, acc);
   }
@@ -209,22 +232,78 @@ inline void column_task(const Op& op, const ReduceArgs& a, int64_t rest, int64_t
   }
 }
 
+constexpr int kStreams = 8; // rows at a time, see above
+
+// The columns [0, columns) of kRows rows, from the one with this index on.
+template <int kRows, class Op>
+inline void stream_rows(const Op& op, const ReduceArgs& a, const Lanes& lanes,
+                        int64_t from, int64_t index, int64_t columns, int64_t partials,
+                        int64_t to_) {
+  const auto* in = static_cast<const typename Op::Value*>(a.in) +
+                   lanes.same(from + index * a.inner_stride);
+  const int64_t to = lanes.same(to_);
+  lanes.each(columns, [&](int64_t c) {
+    typename Op::Acc part[1] = {op.init()};
+    const auto get = [&](int64_t i, int) { return in[i * a.inner_stride + c]; };
+    if constexpr (Op::kOwnFold) {
+      op.template fold<1>(part, kRows, get);
+    } else {
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) part[0] = op.step(part[0], get(i, 0), index + i);
+    }
+    put_partial<Op>(a.partial, partials, to + c,
+                    op.combine(get_partial<Op>(a.partial, partials, to + c), part[0]));
+  });
+}
+
+template <class Op>
+inline void reduce_streams(const Op& op, const ReduceArgs& a) {
+  const Lanes lanes;
+  const int64_t splits = a.inner_splits, partials = splits * a.outputs;
+  const int64_t all = a.size[0], chunks = (all + a.stream - 1) / a.stream;
+  lanes.each_task(a.outputs / all * chunks * splits, [&](int64_t w) {
+    const int64_t task = w / splits, split = w - task * splits;
+    const int64_t rest = task / chunks, first = (task - rest * chunks) * a.stream;
+    const int64_t columns = sycl::min(a.stream, all - first);
+    const int64_t to = split * a.outputs + rest * all + first;
+    const Range r = range_of(a, split);
+    const int64_t from = place_of(a, rest * all).in + first;
+    lanes.each(columns, [&](int64_t c) {
+      put_partial<Op>(a.partial, partials, to + c, op.init());
+    });
+    int64_t i = r.inner_begin;
+    if (a.singly == 0 || Op::kOwnFold) {
+      for (; i + kStreams <= r.inner_end; i += kStreams)
+        stream_rows<kStreams>(op, a, lanes, from, i, columns, partials, to);
+    }
+    for (; i < r.inner_end; ++i)
+      stream_rows<1>(op, a, lanes, from, i, columns, partials, to);
+  });
+}
+
 template <class Op>
 inline void finish(const Op& op, const ReduceArgs& a) {
-  const int64_t splits = a.outer_splits * a.inner_splits;
-  const auto* partial = static_cast<const typename Op::Acc*>(a.partial);
-  for (int64_t o = item().get_global_id(0); o < a.outputs; o += item().get_global_range(0)) {
-    typename Op::Acc acc = partial[o];
-    for (int64_t s = 1; s < splits; ++s) acc = op.combine(acc, partial[s * a.outputs + o]);
+  const Lanes lanes;
+  const int64_t splits = a.outer_splits * a.inner_splits, partials = splits * a.outputs;
+  const int64_t blocks = (a.outputs + lanes.width - 1) / lanes.width;
+  lanes.each_task(blocks, [&](int64_t block) {
+    const int64_t o = block * lanes.width + lanes.lane;
+    if (o >= a.outputs) return;
+    typename Op::Acc acc = get_partial<Op>(a.partial, partials, o);
+    for (int64_t s = 1; s < splits; ++s)
+      acc = op.combine(acc, get_partial<Op>(a.partial, partials, s * a.outputs + o));
     const OutputPlace p = place_of(a, o);
     op.store(a, p.out, p.out2, acc);
-  }
+  });
 }
 
 template <class Op>
 inline void reduce_columns(const ReduceArgs& a) {
   const Op op(a);
   if (a.stage == ReduceStage::Finish) return finish(op, a);
+  if constexpr (is_real_v<typename Op::Value>) {
+    if (a.stream > 0) return reduce_streams(op, a);
+  }
   const Lanes lanes;
   const int64_t width = lanes.width, lane = lanes.lane;
   const int64_t splits = a.outer_splits * a.inner_splits;
@@ -248,6 +327,7 @@ struct NumberOp {
   using Acc = A;
   static constexpr bool kOwnFold = false;
   static constexpr bool kPlainSum = false; // combine() is + on numbers
+  static constexpr bool kArrays = false, kJoins = false;
   static constexpr int kColumns = 8;
 
   static Acc shuffle(sycl::sub_group sg, Acc x, uint32_t mask) { return exchange(sg, x, mask); }

@@ -1,5 +1,5 @@
 // any, and all (flag set: is none of them zero). The result is one byte, bool or
-// uint8. Also the count of what is not zero, in int64.
+// uint8.
 
 #include "backend/xpu/kernels/reduce.h"
 
@@ -21,34 +21,23 @@ inline bool is_set(T x) {
 template <class T>
 struct Any : xk::NumberOp<T, int32_t> {
   using Acc = int32_t;
+  static constexpr bool kJoins = true;
   bool every;
   explicit Any(const xk::ReduceArgs& a) : every(a.flag != 0) {}
   Acc init() const { return 0; }
   Acc step(Acc acc, T x, int64_t) const { return acc | (is_set(x) != every ? 1 : 0); }
   Acc combine(Acc a, Acc b) const { return a | b; }
+  Acc join(sycl::sub_group sg, Acc x) const {
+    return sycl::reduce_over_group(sg, x, sycl::bit_or<Acc>());
+  }
   void store(const xk::ReduceArgs& a, int64_t out, int64_t, Acc acc) const {
     static_cast<uint8_t*>(a.out)[out] = (acc != 0) != every;
   }
 };
 
-template <class T>
-struct Count : xk::NumberOp<T, int64_t> {
-  using Acc = int64_t;
-  static constexpr bool kPlainSum = true;
-  explicit Count(const xk::ReduceArgs&) {}
-  Acc init() const { return 0; }
-  Acc step(Acc acc, T x, int64_t) const { return acc + is_set(x); }
-  Acc combine(Acc a, Acc b) const { return a + b; }
-  void store(const xk::ReduceArgs& a, int64_t out, int64_t, Acc acc) const {
-    static_cast<int64_t*>(a.out)[out] = acc;
-  }
-};
-
 } // namespace
 
-#define XK_SET(suffix, T)             \
-  XK_REDUCE(any, suffix, Any<T>)      \
-  XK_REDUCE(count, suffix, Count<T>)
+#define XK_SET(suffix, T) XK_REDUCE(any, suffix, Any<T>)
 
 XK_SET(f32, float)
 XK_SET(f64, double)

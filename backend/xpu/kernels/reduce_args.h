@@ -39,6 +39,8 @@ struct ReduceArgs {
 
   int64_t outer_splits, inner_splits; // the reduced range in this many parts
   int64_t outer_chunk, inner_chunk;   // of at most this length each
+  int64_t stream; // > 0: streams of that many columns; only inner_splits then
+  int32_t singly; // streams of one row at a time
   ReduceStage stage;
 
   int32_t flag;     // what it means is the operator's business

@@ -19,7 +19,8 @@ template <class T, Which kWhich>
 struct Norm {
   using Value = T;
   using Acc = xk::real_t<xk::acc_t<T>>;
-  static constexpr bool kOwnFold = false, kPlainSum = false;
+  static constexpr bool kOwnFold = false, kPlainSum = kWhich != kOthers;
+  static constexpr bool kArrays = false, kJoins = false;
   static constexpr int kColumns = 4;
   int kind;
   Acc p;

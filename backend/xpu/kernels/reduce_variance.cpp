@@ -16,7 +16,7 @@ struct Variance {
   struct Acc {
     Number mean, squares, count;
   };
-  static constexpr bool kOwnFold = true, kPlainSum = false;
+  static constexpr bool kOwnFold = true, kPlainSum = false, kArrays = true, kJoins = true;
   static constexpr int kColumns = 2;
   explicit Variance(const xk::ReduceArgs&) {}
 
@@ -54,9 +54,27 @@ struct Variance {
       for (int k = 0; k < K; ++k) acc[k] = step(acc[k], get(i, k), i);
     }
   }
-  static Acc shuffle(sycl::sub_group sg, Acc x, uint32_t mask) {
-    return {xk::exchange(sg, x.mean, mask), xk::exchange(sg, x.squares, mask),
-            xk::exchange(sg, x.count, mask)};
+  // All lanes at once, by the same rule.
+  static Acc join(sycl::sub_group sg, Acc x) {
+    const auto sum = [&](Number v) {
+      return sycl::reduce_over_group(sg, v, sycl::plus<Number>());
+    };
+    const Number count = sum(x.count), share = count > 0 ? 1 / count : Number{0};
+    // Of differences to one of the means: nothing is lost where they are far from zero.
+    const Number middle = sycl::group_broadcast(sg, x.mean);
+    const Number mean = middle + sum((x.mean - middle) * x.count) * share;
+    const Number delta = x.mean - mean;
+    return {mean, sum(x.squares + delta * delta * x.count), count};
+  }
+  static Number* numbers(const void* partial, int64_t at) {
+    return static_cast<Number*>(const_cast<void*>(partial)) + at;
+  }
+  static void save(void* partial, int64_t n, int64_t i, Acc x) {
+    *numbers(partial, i) = x.mean, *numbers(partial, n + i) = x.squares;
+    *numbers(partial, 2 * n + i) = x.count;
+  }
+  static Acc load(const void* partial, int64_t n, int64_t i) {
+    return {*numbers(partial, i), *numbers(partial, n + i), *numbers(partial, 2 * n + i)};
   }
   void store(const xk::ReduceArgs& a, int64_t out, int64_t out2, Acc acc) const {
     const Number free = acc.count - xk::number<Number>(a);

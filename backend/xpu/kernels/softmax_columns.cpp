@@ -11,7 +11,7 @@ namespace {
 using xpu_lite::xpu::SoftmaxArgs;
 using xpu_lite::xpu::SoftmaxStage;
 
-constexpr int kRows = 4; // at a time
+constexpr int kRows = 8; // at a time
 
 template <class A>
 struct Pair {

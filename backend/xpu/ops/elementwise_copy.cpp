@@ -1,11 +1,13 @@
 #include "backend/xpu/ops/elementwise_copy.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "backend/xpu/kernels/copy_args.h"
 #include "backend/xpu/launch.h"
 #include "backend/xpu/ops/elementwise_rows.h"
 #include "backend/xpu/ops/elementwise_shape.h"
+#include "backend/xpu/ops/rows_grid.h"
 #include "backend/xpu/ops/scratch_memory.h"
 
 namespace xpu_lite::xpu {
@@ -161,12 +163,48 @@ bool copy_transposed(Stream& stream, const Elementwise& call) {
   return true;
 }
 
+// Elements of one task of copy_rows: enough to hide its start.
+constexpr int64_t kRowBlock = 4096;
+
+// Rows by sub-groups, where the device is a CPU and the shape has a place in the arguments.
+bool copy_by_rows(Stream& stream, const Elementwise& call) {
+  const EwOperand &to = call.operand[0], &from = call.operand[1];
+  const int64_t item = static_cast<int64_t>(size_of(to.dtype));
+  constexpr int64_t kMostStep = 1 << 24; // times a sub-group's lanes, in 32 bits
+  if (!limits(stream.device()).is_cpu || call.dims == 0 || call.dims > kCopyDims + 1 ||
+      item > 8 || call.size[0] < 16)
+    return false;
+  RowCopyArgs args;
+  args.to = to.ptr, args.from = from.ptr;
+  const int64_t steps[] = {to.stride[0] / item, from.stride[0] / item};
+  for (int64_t step : steps)
+    if (std::abs(step) > kMostStep) return false;
+  args.to_step = static_cast<int32_t>(steps[0]), args.from_step = static_cast<int32_t>(steps[1]);
+  args.row = call.size[0], args.block = std::min(args.row, kRowBlock);
+  args.tasks = (args.row + args.block - 1) / args.block;
+  if (args.tasks >= (int64_t{1} << 31)) return false;
+  args.blocks = divider(static_cast<uint32_t>(args.tasks));
+  args.dims = static_cast<uint32_t>(call.dims - 1);
+  for (int d = 1; d < call.dims; ++d) {
+    args.to_stride[d - 1] = to.stride[d], args.from_stride[d - 1] = from.stride[d];
+    if (call.size[d] >= (int64_t{1} << 31)) return false;
+    args.dim[d - 1] = divider(static_cast<uint32_t>(call.size[d]));
+    args.tasks *= call.size[d];
+    if (args.tasks >= (int64_t{1} << 31)) return false;
+  }
+  char kernel[32];
+  std::snprintf(kernel, sizeof kernel, "copy_rows_%lld", static_cast<long long>(item));
+  launch(stream, kernel, sub_group_grid(stream.device(), args.tasks), args);
+  return true;
+}
+
 void copy_same(Stream& stream, Elementwise& call) {
   EwOperand &to = call.operand[0], &from = call.operand[1];
   const size_t item = size_of(to.dtype);
   const bool rows = is_row(call.dims, to, true) && is_row(call.dims, from, false);
   if (!rows || short_rows(call.dims, call.size.data())) {
-    if (!copy_transposed(stream, call)) copy_strided(stream, call);
+    if (!copy_transposed(stream, call) && !copy_by_rows(stream, call))
+      copy_strided(stream, call);
     return;
   }
   DType type = item == 1 ? DType::U8

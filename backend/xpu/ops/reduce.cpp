@@ -57,6 +57,29 @@ constexpr int64_t kColumns = 8;
 // At least this many elements for each sub-group, or splitting costs more than it gains.
 constexpr int64_t kSplitElements = 4096;
 
+// Columns of one task of streams: their partial results stay in a near cache.
+constexpr int64_t kStreamColumns = 4096;
+// Fewer rows than this at a time leave a stream no time to get under way.
+constexpr int64_t kStreamRows = 64;
+// Rows apart from each other that are shorter than this are walked fast enough in blocks of
+// columns; adjacent ones are if a block is as long as they are.
+constexpr int64_t kApartBytes = 1024, kAdjacentBytes = 256;
+// Adjacent rows up to this are one stream. A running value takes in no more of them.
+constexpr int64_t kSingleBytes = 4096, kSingleRows = 512;
+
+// Caches that look ahead along addresses are what CPU devices have; a GPU would miss
+// the parallelism. Kernels of integers have no streams: those of bytes would take the
+// device's compiler many seconds. For adjacent short rows they pay where what a column has
+// come to is one number, and little is left to do for an element.
+bool suits_streams(const Limits& device, const Reduction& r, const ReduceArgs& a, int64_t row,
+                   bool adjacent) {
+  if (!device.is_cpu || r.type > DType::BF16 || r.kernel == "any") return false;
+  if (a.in_stride[0] != 1 || a.outer != 1 || a.inner < kStreamRows) return false;
+  if (!adjacent) return row >= kApartBytes;
+  const bool simple = r.partial_bytes <= 8 && size_of(r.type) >= 4;
+  return row >= (simple ? kAdjacentBytes : kSingleBytes);
+}
+
 } // namespace
 
 bool can_reduce(const Reduction& r) {
@@ -95,12 +118,21 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   const bool columns = short_rows || (g.kept[0].size > 1 && g.kept[0].in_stride != 0 &&
                                       (std::llabs(g.kept[0].in_stride) < std::llabs(a.inner_stride) ||
                                        a.inner <= 4));
-  const int64_t tasks = columns ? a.outputs / a.size[0] * chunks_of(a.size[0], kColumns * width) : a.outputs;
+  const int64_t row = a.size[0] * static_cast<int64_t>(size_of(r.type));
+  const bool adjacent = a.inner_stride == a.size[0];
+  const bool streams = columns && !short_rows && suits_streams(device, r, a, row, adjacent);
+  a.singly = streams && adjacent && row < kSingleBytes;
+  if (streams) a.stream = std::min(a.size[0], kStreamColumns);
+  const int64_t block = streams ? a.stream : kColumns * width;
+  const int64_t tasks =
+      columns ? a.outputs / a.size[0] * chunks_of(a.size[0], block) : a.outputs;
   // A GPU needs several sub-groups per vector engine to hide its latency.
   const int64_t wanted = static_cast<int64_t>(device.compute_units) * (device.is_cpu ? 4 : 8);
-  const int64_t per_task = a.inner * a.outer * (columns ? kColumns * width : 1);
+  const int64_t per_task = a.inner * a.outer * (columns ? block : 1);
   int64_t splits = std::clamp<int64_t>(wanted / tasks, 1,
                                        std::max<int64_t>(1, per_task / kSplitElements));
+  if (streams) splits = std::min(splits, a.inner / kStreamRows);
+  if (a.singly) splits = std::max(splits, chunks_of(a.inner, kSingleRows));
   a.outer_splits = std::min(splits, a.outer);
   if (a.outer_splits < 1) a.outer_splits = 1;
   a.inner_splits = std::clamp<int64_t>(splits / a.outer_splits, 1, std::max<int64_t>(1, a.inner));
@@ -110,7 +142,7 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   if (a.inner_chunk > 0) a.inner_splits = chunks_of(a.inner, a.inner_chunk);
   splits = a.outer_splits * a.inner_splits;
 
-  if (splits > 1) {
+  if (splits > 1 || streams) {
     a.stage = ReduceStage::Partial;
     a.partial = scratch(context, static_cast<size_t>(splits * a.outputs) * r.partial_bytes);
   }
@@ -118,7 +150,7 @@ void reduce(Stream& stream, const Reduction& r, Scratch scratch, void* context) 
   const std::string by_columns = r.kernel + "_cols_" + type;
   launch(stream, columns ? by_columns : r.kernel + "_rows_" + type,
          sub_group_grid(stream.device(), tasks * splits), a);
-  if (splits > 1) {
+  if (splits > 1 || streams) {
     a.stage = ReduceStage::Finish;
     launch(stream, by_columns, sub_group_grid(stream.device(), chunks_of(a.outputs, width)), a);
   }
