@@ -14,8 +14,10 @@ constexpr size_t kExactFrom = 4 * kMiB; // larger requests get their own segment
 constexpr size_t kLargeRemainder = 256 * 1024; // less is not worth a block
 constexpr size_t kLargestRequest = size_t{1} << 46;
 // Reserved may exceed the most ever in use by this share before free segments are
-// given back to make room for a new one.
-constexpr double kSlack = 1.125;
+// given back to make room for a new one. Each time that happens the share grows: a loop
+// whose sizes do not fit each other's segments would map and touch fresh memory at every
+// turn, which costs more than what it computes there.
+constexpr double kMostSlack = 1.25, kSlackStep = 1.0 / 128;
 constexpr size_t kSlackBytes = 4 * kMiB; // and by this many for small programs
 constexpr size_t kLeastShare = 4; // a request takes at least 1/4 of a big segment
 
@@ -228,9 +230,11 @@ Block* BlockPool::grow(Arena& arena, bool large, size_t size) {
                          pending_[1].bytes + static_cast<int64_t>(size);
   high_water_ = std::max(high_water_, in_use);
   const size_t budget =
-      std::max(static_cast<size_t>(static_cast<double>(high_water_) * kSlack),
+      std::max(static_cast<size_t>(static_cast<double>(high_water_) * slack_),
                static_cast<size_t>(high_water_) + kSlackBytes);
-  if (reserved() + bytes > budget) release_oldest(reserved() + bytes - budget);
+  if (reserved() + bytes > budget && release_oldest(reserved() + bytes - budget) > 0) {
+    slack_ = std::min(kMostSlack, slack_ + kSlackStep);
+  }
   // A limit leaves room for the request, perhaps not for the whole segment.
   const size_t least = caching_ ? round_up(size, kPage) : bytes;
   bool retried = false;

@@ -15,7 +15,9 @@
 //           exactly the size from there on, so that big tensors waste nothing
 //
 // Segments that lie free are given back before a new one would take the reserved
-// bytes far above the most that was ever in use: see kSlack.
+// bytes above 1.125 times the most that was ever in use. Each time that this happens the
+// factor grows by 1/128, up to 1.25: a loop whose sizes do not fit each other's segments
+// would map and touch fresh memory at every turn.
 
 #include <array>
 #include <cstddef>
@@ -217,6 +219,7 @@ class BlockPool {
   StatArray segments_{}, reserved_{};
   int64_t retries_ = 0, ooms_ = 0, syncs_ = 0, source_allocs_ = 0, source_frees_ = 0;
   int64_t high_water_ = 0; // most bytes ever in use
+  double slack_ = 1.125;   // reserved may be so many times as much; see above
   size_t limit_ = SIZE_MAX;
   uint64_t clock_ = 0;
   std::map<int64_t, std::unique_ptr<Arena>> arenas_;
