@@ -39,18 +39,29 @@ char* staging(size_t bytes) {  // the calling thread's, kept between calls
   return memory.get();
 }
 
+// Several sums side by side: one would wait for its own last addition at every step.
+template <class T>
+float sum_of(const T* a, int64_t count) {
+  float parts[8] = {};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int j = 0; j < 8; ++j) parts[j] += static_cast<float>(a[i + j]);
+  }
+  for (; i < count; ++i) parts[0] += static_cast<float>(a[i]);
+  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) +
+      ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+}
+
 void sum_groups(const WeightOnlyTile& t, bool pairs, int64_t rows, float* sums) {
   const WeightOnlyShape& s = *t.shape;
   const int64_t step = s.units * s.unit;
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t g = 0; g < s.groups; ++g) {
       const int64_t end = std::min(s.k_padded, (g + 1) * step);
-      float sum = 0;
-      for (int64_t p = g * step; p < end; ++p) {
-        sum += pairs ? static_cast<float>(static_cast<const bfloat16*>(t.a)[i * t.lda + p])
-                     : static_cast<const float*>(t.a)[i * t.lda + p];
-      }
-      sums[i * s.groups + g] = sum;
+      const int64_t begin = g * step;
+      sums[i * s.groups + g] =
+          pairs ? sum_of(static_cast<const bfloat16*>(t.a) + i * t.lda + begin, end - begin)
+                : sum_of(static_cast<const float*>(t.a) + i * t.lda + begin, end - begin);
     }
   }
 }
@@ -151,7 +162,7 @@ void weight_only_pack(const WeightOnlyWeight& w, void* out) {
         for (int64_t c = 0; c < columns; ++c) {
           const int64_t column = panel * kWeightColumns + c;
           scale[c] = w.scale[column * s.groups + g];
-          if (w.zero) scale[kWeightColumns + c] = w.zero[column * s.groups + g];
+          if (w.zero) scale[kWeightColumns + c] = scale[c] * w.zero[column * s.groups + g];
           for (int64_t p = begin; p < end; ++p) {
             const int64_t step = (p - begin) % s.unit;
             uint32_t* word = reinterpret_cast<uint32_t*>(to + (p - begin) / s.unit * 64) + c;

@@ -23,8 +23,8 @@ struct WeightOnlyWeight {
   const float* zero;  // null: symmetric
 };
 
-// "i4_k8n16", "i8_k4n16": panels of 16 columns; for each group its 16 scales (and zero
-// points), then the columns' 32-bit words, each with 8 or 4 steps of k.
+// "i4_k8n16", "i8_k4n16": panels of 16 columns; for each group its 16 scales (and their
+// products with the zero points), then the columns' 32-bit words, each with 8 or 4 steps of k.
 size_t weight_only_bytes(int bits, int64_t n, int64_t k, int64_t group, bool zeros);
 void weight_only_pack(const WeightOnlyWeight& weight, void* out);  // on a 64-byte boundary
 

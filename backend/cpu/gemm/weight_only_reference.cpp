@@ -17,7 +17,7 @@ void weight_only_reference(const WeightOnlyGemm& g) {
       double sum = 0;
       for (int64_t group = 0, p = 0; group < s.groups; ++group) {
         const float* scale = reinterpret_cast<const float*>(from);
-        const double zero = g.zeros ? scale[kWeightColumns + c] : 0;
+        const double shift = g.zeros ? scale[kWeightColumns + c] : 0;
         from += s.header_bytes;
         const int64_t units = group + 1 < s.groups ? s.units : s.last_units;
         for (int64_t u = 0; u < units; ++u, from += 64) {
@@ -27,7 +27,7 @@ void weight_only_reference(const WeightOnlyGemm& g) {
             const int q = g.bits == 8
                               ? static_cast<int8_t>(word >> (8 * step))
                               : static_cast<int>((word >> (step / 2 * 4 + step % 2 * 16)) & 15) - 8;
-            sum += (q - zero) * scale[c] * read_value(g.a, g.a_dtype, i * g.lda + p);
+            sum += (static_cast<double>(q) * scale[c] - shift) * read_value(g.a, g.a_dtype, i * g.lda + p);
           }
         }
       }

@@ -39,9 +39,9 @@ void weight_rows(const WeightOnlyTile& t) {
   constexpr int kUnit = kBits == 4 ? 8 : 4;
   constexpr int kChains = kRows * kRegisters <= 4 ? 4 : 2;
   const WeightOnlyShape& s = *t.shape;
-  Reg total[kRows][kRegisters];
+  Reg total[kRows][kRegisters], shift[kRows][kRegisters];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kRegisters; ++v) total[r][v] = zero();
+    for (int v = 0; v < kRegisters; ++v) total[r][v] = shift[r][v] = zero();
   }
   const char* from = t.panel;
   int64_t p = 0;  // step of k
@@ -100,15 +100,18 @@ void weight_rows(const WeightOnlyTile& t) {
         Reg part = sum[0][r][v];
         for (int i = 1; i < kChains; ++i) part += sum[i][r][v];
         const float* scale = reinterpret_cast<const float*>(header) + v * kLanes;
-        if (t.zeros) {
-          part -= load(scale + kWeightColumns) * splat(t.a_sums[r * s.groups + g]);
+        if (t.zeros) { // a chain of its own: it does not wait for the group's products
+          shift[r][v] =
+              fma(load(scale + kWeightColumns), splat(t.a_sums[r * s.groups + g]), shift[r][v]);
         }
         total[r][v] = fma(part, load(scale), total[r][v]);
       }
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kRegisters; ++v) store(t.sums + r * kPanel + v * kLanes, total[r][v]);
+    for (int v = 0; v < kRegisters; ++v) {
+      store(t.sums + r * kPanel + v * kLanes, t.zeros ? total[r][v] - shift[r][v] : total[r][v]);
+    }
   }
 }
 
