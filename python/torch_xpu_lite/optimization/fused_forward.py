@@ -51,7 +51,7 @@ class FusedForward:
             raise Refused("nothing to fuse")
         _refuse_writes(graph, self.module)
         self.inside = tracing.modules_called(self.module, graph)
-        self.count = sum(node.op == "placeholder" for node in graph.nodes)
+        self.names = [node.target for node in graph.nodes if node.op == "placeholder"]
         self.program = Program(graph, self.module.get_submodule)
         self.places = [tracing.place_of(self.module, path) for path in self.program.weights]
         self.verified, self.lock = {}, threading.Lock()
@@ -59,7 +59,7 @@ class FusedForward:
 
     # A copy of the module gets a graph of its own, at its first call.
     def __getstate__(self):
-        return {"module": self.module, "low": self.low, "done": self.done,
+        return {"module": self.module, "low": self.low, "done": self.done, "names": self.names,
                 "disabled": self.disabled}
 
     def __setstate__(self, state):
@@ -72,12 +72,18 @@ class FusedForward:
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
     def __call__(self, *args, **kwargs):
-        if self.disabled is None and not kwargs and self._holds(args):
+        inputs = self._inputs(args, kwargs) if kwargs else args
+        if self.disabled is None and self._holds(inputs):
             try:
-                return self._run(args)
+                return self._run(inputs)
             except NotAsTraced:
                 pass
         return type(self.module).forward(self.module, *args, **kwargs)
+
+    def _inputs(self, args, kwargs):
+        """The arguments of the graph in its order; () when there are others."""
+        names = self.names[len(args):]
+        return (*args, *map(kwargs.get, names)) if kwargs.keys() == set(names) else ()
 
     def _holds(self, args):
         if self.program is None:
@@ -86,7 +92,7 @@ class FusedForward:
             except Refused as reason:
                 self.disabled = str(reason)
                 return False
-        if len(args) != self.count or torch.compiler.is_compiling():
+        if len(args) != len(self.names) or torch.compiler.is_compiling():
             return False
         for tensor in args:
             if not tracing.is_tensor(tensor) or tensor.device.type != _DEVICE:
@@ -131,7 +137,7 @@ class FusedForward:
         return derived
 
     def _verify(self, kind, derived, args):
-        """Runs both; gives the module's own result."""
+        """Runs both and compares."""
         expected = type(self.module).forward(self.module, *args)
         try:
             actual = self.program.run(derived, *args)
@@ -141,12 +147,13 @@ class FusedForward:
         except Exception as error:
             difference = f"{type(error).__name__}: {error}"
         if difference is None:
-            self.verified[kind] = compare.density(expected)
-        else:
-            self.disabled = difference
-            warnings.warn(
-                f"torch_xpu_lite.optimize: {type(self.module).__name__} runs unfused: its fused form "
-                f"does not give what its forward gives ({difference})", stacklevel=4)
+            self.verified[kind] = dense = compare.density(expected)
+            # Its dtypes and formats are what the next module sees from now on.
+            return compare.as_dense_as(dense, actual)
+        self.disabled = difference
+        warnings.warn(
+            f"torch_xpu_lite.optimize: {type(self.module).__name__} runs unfused: its fused form does "
+            f"not give what its forward gives ({difference})", stacklevel=4)
         return expected
 
 

@@ -6,12 +6,13 @@ it is used first, and only when nothing between writes in place.
 
 import operator
 
+import torch
 import torch.nn.functional as F
 from torch import fx
 
 from torch_xpu_lite.optimization import derive, ops
 from torch_xpu_lite.optimization.normal_form import (
-    ADD, CONVOLUTIONS, LINEAR, MUL, activation_node, writes_in_place)
+    ADD, CONVOLUTIONS, LINEAR, MUL, activation_node, drop_unused, writes_in_place)
 
 _CONVOLUTIONS = frozenset(CONVOLUTIONS.values())
 _CONVOLUTION_DEFAULTS = (None, None, None, 1, 0, 1, 1)  # input, weight, bias, stride, ...
@@ -34,7 +35,7 @@ def fuse(graph, root=None, is_weight=None, low=None):
     passes.fuse_convolutions()
     if low is not None:
         passes.keep_dtype_of_norms()
-    graph.eliminate_dead_code()
+    drop_unused(graph)
     graph.lint()
     return passes.done
 
@@ -46,7 +47,7 @@ def of_weights(node, is_weight):
 
 class _Passes:
     def __init__(self, graph, root, is_weight):
-        self.graph, self.done = graph, []
+        self.graph, self.done, self.any_convolution = graph, [], False
         self.is_weight = lambda node: node is None or (
             isinstance(node, fx.Node) and of_weights(node, is_weight))
         self.order = {}
@@ -242,6 +243,16 @@ class _Passes:
             spread = tuple([v] * dims if isinstance(v, int) else list(v) for v in args[3:6])
             self.replace(last, ops.convolution, (*args[:3], *spread, args[6]), kwargs, chain[::-1])
             self.done.append("+".join(names))
+            self.any_convolution = True
+        if self.any_convolution:
+            self.let_formats_differ()
+
+    def let_formats_differ(self):
+        """Convolutions give channels last, where a `view` may not be possible."""
+        for node in self.graph.nodes:
+            if node.op == "call_method" and node.target == "view" and len(node.args) > 1 and (
+                    not node.kwargs and not isinstance(node.args[1], torch.dtype)):
+                node.target = "reshape"
 
     def keep_dtype_of_norms(self):
         for node in list(self.graph.nodes):

@@ -47,7 +47,14 @@ def normalise(graph, root):
             _function(graph, node)
         elif node.op == "call_method":
             _method(graph, node)
-    graph.eliminate_dead_code()
+    drop_unused(graph)
+
+
+def drop_unused(graph):
+    """Weights that nothing uses any more, and what is derived from them."""
+    for node in reversed(list(graph.nodes)):
+        if not node.users and (node.op == "get_attr" or node.target in derive.FUNCTIONS):
+            graph.erase_node(node)
 
 
 def _replace(graph, node, target, args, kwargs=None):

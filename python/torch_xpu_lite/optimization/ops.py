@@ -72,10 +72,6 @@ def _result_shape(x, weight, stride, padding, dilation):
 def layer_norm(x, shape, weight, bias, eps):
     """A layer norm that keeps the dtype of its input where autocast would widen it."""
     with torch.autocast(x.device.type, enabled=False):
-        if weight is not None and weight.dtype != x.dtype:
-            weight = weight.to(x.dtype)
-        if bias is not None and bias.dtype != x.dtype:
-            bias = bias.to(x.dtype)
         return F.layer_norm(x, shape, weight, bias, eps)
 
 

@@ -71,7 +71,7 @@ def trace(module):
     for inner in module.modules():
         if inner._forward_hooks or inner._forward_pre_hooks:
             raise Refused("a module inside has hooks")
-    before = {m: {k: (v, _content(v)) for k, v in m.__dict__.items()} for m in module.modules()}
+    before = {m: {k: (v, _copy_of(v)) for k, v in m.__dict__.items()} for m in module.modules()}
     # The instance's own forward may be ours; what is traced is the class's.
     try:
         graph = _Tracer(names).trace(module)
@@ -100,16 +100,28 @@ def _restore(before):
             elif now[name] is not attributes[name][0]:
                 changed = name
                 now[name] = attributes[name][0]
-            elif _content(now[name]) != attributes[name][1]:
+            elif attributes[name][1] is not None and (
+                    _content(now[name]) != _content(attributes[name][1])):
                 changed = name
+                _refill(now[name], attributes[name][1])
     return changed
+
+
+def _copy_of(value):
+    """A container's objects in a container of its own, else None."""
+    return value.copy() if type(value) in (list, dict, set) else None
 
 
 def _content(value):
     """Which objects a container holds."""
     if isinstance(value, dict):
-        return [id(v) for v in value.values()]
+        return [*value.keys(), *map(id, value.values())]
     return [id(v) for v in value] if isinstance(value, (list, set)) else None
+
+
+def _refill(value, content):
+    value.clear()
+    (value.extend if isinstance(value, list) else value.update)(content)
 
 
 def _is_weight(module, path):
