@@ -175,7 +175,8 @@ TEST_P(PackedConvolution, WindowsAndLayouts) {
           for (int64_t dilation : {1, 2}) {
             for (int layouts = size % 2 ? 0 : 2; layouts < 4; ++layouts) {
               Problem p{dtype};
-              p.batch = 2, p.channels = layouts == 3 ? 32 : 5, p.out_channels = 3;
+              constexpr int64_t kChannels[] = {3, 5, 4, 32};
+              p.batch = 2, p.channels = kChannels[layouts], p.out_channels = 3;
               p.v = {size, stride, pad, dilation}, p.h = {size, stride, pad, dilation};
               if (Problem::out_size(p.height, p.v) == 0) continue;
               p.in = layouts & 1 ? Layout::ChannelsFirst : Layout::ChannelsLast;

@@ -21,8 +21,9 @@ std::optional<cpu::conv::Convolution> as_convolution(const at::Tensor& input,
                                                      const at::Tensor& weight,
                                                      const Window2d& window);
 
-// The measured choice between the kernel and torch's.
-bool is_faster_here(const cpu::conv::Convolution& c);
+// The measured choice between the kernel and torch's (benchmarks/convolution.py), for an
+// output with channels last or first.
+bool is_faster_here(const cpu::conv::Convolution& c, bool channels_last);
 
 // torch's own choice of the output's format.
 bool prefers_channels_last(const at::Tensor& input, const at::Tensor& weight);

@@ -61,7 +61,7 @@ Tensor fused_convolution_host(XPU_LITE_CONVOLUTION_ARGUMENTS) {
   };
   if (groups != 1) return composed();
   auto c = as_convolution(input, weight, {stride, padding, dilation});
-  if (!c || !is_faster_here(*c) || !set_bias(*c, bias, input) ||
+  if (!c || !is_faster_here(*c, true) || !set_bias(*c, bias, input) ||
       !stream_of(input).runs_inline()) {
     return composed();
   }

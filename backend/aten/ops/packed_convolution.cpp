@@ -72,12 +72,16 @@ std::optional<conv::Convolution> as_convolution(const Tensor& input, const Tenso
   return c;
 }
 
-bool is_faster_here(const conv::Convolution& c) {
-  const int64_t taps = c.vertical.size * c.horizontal.size;
-  const double work = double(c.batch * c.out_height * c.out_width) *
-      double(c.out_channels * c.channels * taps);
+bool is_faster_here(const conv::Convolution& c, bool channels_last) {
+  const int64_t taps = c.vertical.size * c.horizontal.size, k = c.channels * taps;
+  const double work = double(c.batch * c.out_height * c.out_width) * double(c.out_channels * k);
   // Panels have 32 columns; short sums leave the processor waiting for their ends.
-  return c.out_channels >= 16 && c.channels * taps >= 16 && work >= double(1 << 17);
+  if (c.out_channels < 16 || k < 16 || work < double(1 << 17)) return false;
+  if (channels_last) return true;
+  // What is turned around, in and out, must be used often enough.
+  const bool small = work < 1e7;
+  return k >= 32 && (c.channels > 4 || small) &&
+      (c.out_channels > 32 || small || c.dtype != cpu::DType::Float);
 }
 
 std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype) {
@@ -125,10 +129,11 @@ Tensor convolution(const Tensor& input, const Tensor& weight, const std::optiona
                    bool benchmark, bool deterministic, bool cudnn_enabled, bool allow_tf32) {
   if (!transposed && groups == 1) {
     auto c = as_convolution(input, weight, {stride, padding, dilation});
-    if (c && is_faster_here(*c) && set_bias(*c, bias, input) && stream_of(input).runs_inline()) {
+    const bool last = prefers_channels_last(input, weight);
+    if (c && is_faster_here(*c, last) && set_bias(*c, bias, input) &&
+        stream_of(input).runs_inline()) {
       return run_convolution("aten::_convolution", *c, input, weight, input.scalar_type(),
-                             prefers_channels_last(input, weight) ? MemoryFormat::ChannelsLast
-                                                                  : MemoryFormat::Contiguous);
+                             last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous);
     }
   }
   return Route2<at::_ops::_convolution, kComposite>::call(

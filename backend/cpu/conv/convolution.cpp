@@ -42,7 +42,8 @@ bool nothing_to_do(const Convolution& c) {
 // one's filter, or no memory. Such a row is for kernels that read step by step.
 const Kernels* fitting(const Kernels* k, const Convolution& c) {
   const int64_t taps = c.horizontal.dilation == 1 ? c.horizontal.size : 1;
-  const bool one_row = c.vertical.size == 1 && taps == c.horizontal.size;
+  const bool one_row = (c.vertical.size == 1 && taps == c.horizontal.size) ||
+      interleaves_rows(c.dtype, c.channels, c.vertical.size, c.horizontal.size);
   if (!k || k->rows <= 16 || one_row || taps * padded_channels(c.dtype, c.channels) % 32 == 0) {
     return k;
   }

@@ -68,6 +68,11 @@ class BandShare {
     thread_local Scratch buffer;
     staged_ = buffer.get<char>(static_cast<size_t>(bytes) + 64);
     for (const Segment& s : segments_) {
+      if (plan_.interleaved) {
+        stage_interleaved(plan_, kernels_, c_, s.image, s.rows.begin, s.rows.size(),
+                          staged_ + s.staged);
+        continue;
+      }
       stage(plan_, kernels_, c_, s.image, s.first_input, plan_.staged_rows(s.rows.size()),
             staged_ + s.staged);
     }
@@ -103,14 +108,14 @@ class BandShare {
     }
   }
 
-  // The input row that a tap reads for a row of outputs, or -1 if there is none.
+  // Whether a tap reads an input row, or only padding.
   bool reads(const Plan::Tap& tap, int64_t row) const {
-    if (c_.vertical.size == 1) return true; // staged as zeros
+    if (c_.vertical.size == 1 || plan_.interleaved) return true; // staged as zeros
     const int64_t y = row * c_.vertical.stride - c_.vertical.pad + tap.row;
     return y >= 0 && y < c_.height;
   }
   int64_t staged_row(const Plan::Tap& tap, const Segment& s, int64_t row) const {
-    if (c_.vertical.size == 1) return row - s.rows.begin;
+    if (c_.vertical.size == 1 || plan_.interleaved) return row - s.rows.begin;
     return row * c_.vertical.stride - c_.vertical.pad + tap.row - s.first_input;
   }
 

@@ -1,5 +1,6 @@
 // The packed form of a filter: the GEMM's, of a weight whose k runs over the filter's
-// rows, then its columns, then the channels.
+// rows, then its columns, then the channels; or columns, rows, channels, where there are
+// few of these.
 
 #include <vector>
 
@@ -19,12 +20,13 @@ void spread(const Filter& f, int64_t padded, T* out) {
     for (int64_t o = first; o < last; ++o) {
       const T* from = static_cast<const T*>(f.data) + o * f.strides[0];
       T* to = out + o * row;
-      for (int64_t y = 0; y < f.height; ++y) {
-        for (int64_t x = 0; x < f.width; ++x, to += padded) {
-          const T* tap = from + y * f.strides[2] + x * f.strides[3];
-          for (int64_t c = 0; c < f.channels; ++c) to[c] = tap[c * f.strides[1]];
-          for (int64_t c = f.channels; c < padded; ++c) to[c] = T{};
-        }
+      const bool by_column = interleaves_rows(f.dtype, f.channels, f.height, f.width);
+      for (int64_t i = 0; i < pixels; ++i, to += padded) {
+        const int64_t y = by_column ? i % f.height : i / f.width;
+        const int64_t x = by_column ? i / f.height : i % f.width;
+        const T* tap = from + y * f.strides[2] + x * f.strides[3];
+        for (int64_t c = 0; c < f.channels; ++c) to[c] = tap[c * f.strides[1]];
+        for (int64_t c = f.channels; c < padded; ++c) to[c] = T{};
       }
     }
   });
@@ -43,7 +45,8 @@ void pack(const Filter& f, void* out) {
   }
   const int64_t padded = padded_channels(f.dtype, f.channels);
   const int64_t k = f.height * f.width * padded;
-  const bool dense = padded == f.channels && f.strides[1] == 1 &&
+  const bool dense = !interleaves_rows(f.dtype, f.channels, f.height, f.width) &&
+      padded == f.channels && f.strides[1] == 1 &&
       f.strides[3] == f.channels && f.strides[2] == f.width * f.channels;
   if (dense || f.height * f.width == 1) {
     const int64_t steps = f.height * f.width == 1 ? f.channels : k;

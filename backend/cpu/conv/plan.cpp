@@ -21,6 +21,7 @@ Plan::Plan(const Convolution& c, const gemm::Kernels& kernels) {
   const Window &v = c.vertical, &h = c.horizontal;
   element_bytes = dtype_size(kernels.a_dtype);
   channels = padded_channels(c.dtype, c.channels);
+  interleaved = interleaves_rows(c.dtype, c.channels, v.size, h.size);
   const bool rows_of_taps = h.size > 1 && h.dilation == 1; // dense from pixel to pixel
   tap_k = rows_of_taps ? h.size * channels : channels;
   for (int64_t y = 0; y < v.size; ++y) {
@@ -41,6 +42,15 @@ Plan::Plan(const Convolution& c, const gemm::Kernels& kernels) {
   row_reach_ = (v.size - 1) * v.dilation + 1;
   merged = v.size == 1 && h.size == 1;
 
+  if (interleaved) {
+    taps.assign(1, {0, 0});
+    pitch = v.size * channels;
+    tap_k = h.size * pitch;
+    // Where windows are not dense, each has its own copy.
+    pixel_step = h.dilation == 1 ? h.stride : h.size;
+    staged_width = (c.out_width - 1) * pixel_step + h.size;
+    rows_between_ = row_reach_ = 1;
+  }
   const int64_t cache = gemm::second_level_cache();
   const int64_t tap_bytes = tap_k * gemm::kPanel * dtype_size(c.dtype);
   group = std::clamp<int64_t>(cache / 4 / std::max<int64_t>(1, tap_bytes), 1,

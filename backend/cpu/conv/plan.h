@@ -17,6 +17,13 @@ constexpr int64_t padded_channels(DType dtype, int64_t channels) {
   return gemm::padded_k(dtype, channels);
 }
 
+// With few channels a row of taps is too short a stretch of k. The rows that a window sees
+// are staged side by side then, pixel by pixel, and k runs over the filter's columns, then
+// its rows, then the channels: the whole window is one tap.
+constexpr bool interleaves_rows(DType dtype, int64_t channels, int64_t height, int64_t width) {
+  return padded_channels(dtype, channels) <= 4 && height > 1 && width > 1;
+}
+
 // True for a product of all pixels with nothing to stage.
 bool is_plain_product(const Convolution& c);
 
@@ -37,6 +44,7 @@ struct Plan {
   int64_t pitch, staged_width, column_step, pixel_step;
   int64_t row_step;  // of the input, from one staged row to the next
   bool merged;       // 1x1: all rows of outputs are one line
+  bool interleaved;  // see interleaves_rows(); a staged row serves one row of outputs
   int64_t band_rows; // rows of outputs for which the input is staged at a time
   int64_t staged_row_bytes() const { return staged_width * pitch * element_bytes; }
   int64_t staged_rows(int64_t out_rows) const; // for so many rows of outputs
@@ -54,6 +62,9 @@ gemm::Grid thread_grid(const Convolution& c, int threads);
 // the input, if asked for, and the padding on both sides become zero.
 void stage(const Plan& plan, const gemm::Kernels& kernels, const Convolution& c, int64_t image,
            int64_t first_row, int64_t rows, void* out);
+// The same for interleaved rows: what `rows` rows of outputs from out_row on read.
+void stage_interleaved(const Plan& plan, const gemm::Kernels& kernels, const Convolution& c,
+                       int64_t image, int64_t out_row, int64_t rows, void* out);
 
 void reference_convolution(const Convolution& c);
 void run_rows(const gemm::Kernels& kernels, const Convolution& c);

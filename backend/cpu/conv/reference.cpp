@@ -23,6 +23,7 @@ void reference_convolution(const Convolution& c) {
   const Window &v = c.vertical, &h = c.horizontal;
   const int64_t padded = padded_channels(c.dtype, c.channels);
   const int64_t k = v.size * h.size * padded, size = dtype_size(c.output_dtype);
+  const bool by_column = interleaves_rows(c.dtype, c.channels, v.size, h.size);
   const bool last = c.input_layout == Layout::ChannelsLast;
   const int64_t image_pixels = c.out_height * c.out_width;
   std::vector<char> patch(static_cast<size_t>(k * dtype_size(c.dtype)));
@@ -42,8 +43,10 @@ void reference_convolution(const Convolution& c) {
     const int64_t row = pixel % image_pixels / c.out_width, column = pixel % c.out_width;
     for (int64_t i = 0; i < k; ++i) {
       const int64_t channel = i % padded, tap = i / padded;
-      const int64_t y = row * v.stride - v.pad + tap / h.size * v.dilation;
-      const int64_t x = column * h.stride - h.pad + tap % h.size * h.dilation;
+      const int64_t fy = by_column ? tap % v.size : tap / h.size;
+      const int64_t fx = by_column ? tap / v.size : tap % h.size;
+      const int64_t y = row * v.stride - v.pad + fy * v.dilation;
+      const int64_t x = column * h.stride - h.pad + fx * h.dilation;
       const bool inside = channel < c.channels && y >= 0 && y < c.height && x >= 0 && x < c.width;
       const int64_t at = last
           ? ((image * c.height + y) * c.width + x) * c.channels + channel
