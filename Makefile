@@ -12,7 +12,8 @@ SHELL := /bin/bash
 VENV ?= $(CURDIR)/.venv
 DEVICE ?= xpu_lite
 PYTEST_ARGS ?=
-SYCL_TESTS ?= tests/test_sycl_*.py tests/test_ops.py
+SYCL_TESTS ?= tests/test_sycl_*.py tests/test_ops.py $(patsubst %,tests/test_%.py,accelerator aliases \
+  device_type dlpack event fast_path models optim rnn)
 PY := $(VENV)/bin/python
 export VENV
 .DEFAULT_GOAL := help

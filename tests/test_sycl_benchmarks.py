@@ -1,17 +1,13 @@
 """benchmarks/sycl.py: a small run of it. Needs XPU_LITE_DEVICES naming a SYCL device."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 PROGRAM = Path(__file__).resolve().parent.parent / "benchmarks" / "sycl.py"
 
 

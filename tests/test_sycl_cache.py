@@ -14,11 +14,9 @@ from pathlib import Path
 
 import process
 import pytest
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 # Prints the kernels taken from the disk and those built.
 PROGRAM = """

@@ -1,16 +1,12 @@
 """Convolutions of the SYCL engine against the CPU, forward and backward.  Run with
 XPU_LITE_DEVICES naming a SYCL device, as opencl:cpu."""
 
-import os
-
 import pytest
 import torch
 import torch.nn.functional as F
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 f32, f64 = torch.float32, torch.float64
 TOLERANCE = {torch.bfloat16: 4e-2, torch.float16: 5e-3, torch.float32: 1e-4, torch.float64: 1e-10}

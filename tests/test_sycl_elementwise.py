@@ -6,15 +6,12 @@ dimensions, mixed types, scalars of the CPU, no elements.
 """
 
 import math
-import os
 
 import pytest
 import torch
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 DEVICE = "xpu_lite"
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]

@@ -10,11 +10,9 @@ import sys
 
 import process
 import pytest
+from engine import KIND, sycl_only
 
-CHOSEN = os.environ.get("XPU_LITE_DEVICES", "host")
-SYCL = CHOSEN.partition(":")[0] not in ("", "auto", "host")
-pytestmark = pytest.mark.skipif(not SYCL, reason="XPU_LITE_DEVICES names no SYCL device")
-KIND = ":".join(CHOSEN.split(":")[:2])  # without a number of devices
+pytestmark = sycl_only()
 
 START = "import threading, time, torch\nfrom torch_xpu_lite import _C\nx, d = torch.xpu_lite, 'xpu_lite'\n"
 

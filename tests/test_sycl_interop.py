@@ -2,18 +2,17 @@
 order. Run with XPU_LITE_DEVICES naming a SYCL device, as opencl:cpu."""
 
 import gc
-import os
 import sys
 
 import process
 import pytest
 import torch
+from engine import ENGINE, sycl_only
 
-SYCL = os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] not in ("", "auto", "host")
-pytestmark = pytest.mark.skipif(not SYCL, reason="XPU_LITE_DEVICES names no SYCL device")
+pytestmark = sycl_only()
 DEVICE = "xpu_lite"
 
-if SYCL:
+if ENGINE == "sycl":
     dpctl = pytest.importorskip("dpctl")
     import dpctl.memory
     from torch_xpu_lite import interop

@@ -2,17 +2,14 @@
 device, as opencl:cpu; the last tests run on any engine."""
 
 import ctypes
-import os
 
 import pytest
 import torch
 
+from engine import sycl_only
 from torch_xpu_lite import _sycl_signature, sycl
 
-needs_sycl = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+needs_sycl = sycl_only()
 
 HEAD = """#include <sycl/sycl.hpp>
 #include <cstdint>

@@ -1,15 +1,11 @@
 """Matrix operators of the SYCL engine against the CPU: through oneDNN and the kernels that
 stand in for it.  Run with XPU_LITE_DEVICES naming a SYCL device, as opencl:cpu."""
 
-import os
-
 import pytest
 import torch
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 f32, f64 = torch.float32, torch.float64
 FLOATS = [torch.float32, torch.bfloat16, torch.float16, torch.float64]

@@ -8,13 +8,11 @@ import models
 import process
 import pytest
 import torch
+from engine import sycl_only
 from twin import twin
 
 DEVICES = os.environ.get("XPU_LITE_DEVICES", "host")
-pytestmark = pytest.mark.skipif(
-    DEVICES.partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 CASES = {"bert": models.bert, "gpt2": models.gpt2, "lstm": models.lstm_lm,
          "resnet": models.resnet_tiny}
 

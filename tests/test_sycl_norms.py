@@ -1,15 +1,11 @@
 """Softmax and normalisations of the SYCL engine against the CPU, with their gradients."""
 
-import os
-
 import pytest
 import torch
 import torch.nn.functional as F
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TOLERANCE = {torch.float32: 3e-5, torch.float64: 1e-10, torch.float16: 5e-3,

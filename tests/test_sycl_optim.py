@@ -2,15 +2,12 @@
 GradScaler's operators, against plain loops on the CPU."""
 
 import copy
-import os
 
 import pytest
 import torch
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TOLERANCE = {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-6, torch.float64: 1e-12}

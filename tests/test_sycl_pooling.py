@@ -1,16 +1,12 @@
 """Pooling, upsampling, nll_loss and binary_cross_entropy of the SYCL engine against the
 CPU: values, indices, strides and gradients."""
 
-import os
-
 import pytest
 import torch
 import torch.nn.functional as F
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 TOLERANCE = {torch.bfloat16: 2e-2, torch.float16: 4e-3, torch.float32: 2e-5, torch.float64: 1e-10}

@@ -1,15 +1,11 @@
 """Recurrent cells and layers of the SYCL engine against the CPU.  Run with XPU_LITE_DEVICES
 naming a SYCL device, as opencl:cpu."""
 
-import os
-
 import pytest
 import torch
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 5e-2, torch.float16: 5e-3}
 

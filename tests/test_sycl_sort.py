@@ -1,15 +1,11 @@
 """Sorting of the SYCL engine against the CPU: sort, topk, kthvalue, median, mode, unique,
 searchsorted, isin."""
 
-import os
-
 import pytest
 import torch
+from engine import sycl_only
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("XPU_LITE_DEVICES", "host").partition(":")[0] in ("", "auto", "host"),
-    reason="XPU_LITE_DEVICES names no SYCL device",
-)
+pytestmark = sycl_only()
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32,
           torch.int16, torch.int8, torch.uint8, torch.bool]
