@@ -60,14 +60,14 @@ def optimize(model, optimizer=None, *, dtype=None, inplace=False, level="O1",
         before = _run(model, sample_input, low)
     undo(model)
     report = {}
-    if inference and level == "O1":
+    if inference and level == "O1" and not graph:
         report = fuse_modules(model, low)
     if level == "O1" and optimizer is not None:
         report["optimizer"] = [optimizers.fuse(optimizer)]
-    if graph and inference:
+    if graph and inference and level == "O1":
         from torch_xpu_lite.optimization.capture import CapturedForward
 
-        model.forward = CapturedForward(model, low, model.__dict__.get("forward"))
+        model.forward = CapturedForward(model, low)
         report["graph"] = ["captured at the first call of a shape"]
     if low is not None:
         model.forward = AutocastForward(model, low, model.__dict__.get("forward"))

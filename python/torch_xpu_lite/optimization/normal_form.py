@@ -42,7 +42,8 @@ def normalise(graph, root):
     """Rewrites `graph`, traced from `root` (None: a graph without modules), in place."""
     for node in list(graph.nodes):
         if node.op == "call_module":
-            _module(graph, node, root)
+            if root is not None:
+                _module(graph, node, root)
         elif node.op == "call_function":
             _function(graph, node)
         elif node.op == "call_method":
