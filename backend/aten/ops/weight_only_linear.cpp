@@ -61,6 +61,20 @@ Tensor dequantised_weight(const Tensor& weight, const Tensor& scale, const Optio
   return (is_there(zero) ? q.sub(wide(*zero)) : q).mul(wide(scale));
 }
 
+// A form made of weight, scale and zero.
+std::shared_ptr<const void> form_of(const Tensor& weight, const Tensor& scale, const Optional& zero,
+                                    int64_t group, at::ScalarType kind, size_t bytes,
+                                    c10::function_ref<void(void*)> pack) {
+  const auto place = [](const Tensor& t) {
+    return reinterpret_cast<int64_t>(t.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl()) +
+        t.storage_offset();
+  };
+  c10::SmallVector<Tensor, 2> others{scale};
+  if (is_there(zero)) others.push_back(*zero);
+  return packed_by(weight, kind, bytes, pack, {group, place(scale), is_there(zero) ? place(*zero) : 0},
+                   others);
+}
+
 std::shared_ptr<const void> packed_weight_only(const Tensor& weight, const Tensor& scale,
                                                const Optional& zero, int64_t group) {
   namespace gemm = cpu::gemm;
@@ -86,14 +100,42 @@ std::shared_ptr<const void> packed_weight_only(const Tensor& weight, const Tenso
     }
     gemm::weight_only_pack(source, out);
   };
-  const auto place = [](const Tensor& t) {
-    return reinterpret_cast<int64_t>(t.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl()) +
-        t.storage_offset();
+  return form_of(weight, scale, zero, group, at::kBits8,
+                 gemm::weight_only_bytes(bits, n, k, group, zeros), pack);
+}
+
+// Many rows are bound by arithmetic, and int8 weights would be made bfloat16 for every few of
+// them: from here on the product takes a bfloat16 form, as fast as an unquantised weight's.
+constexpr int64_t kManyRows = 8;
+
+// The int8 weight in bfloat16 as gemm() reads it.
+std::shared_ptr<const void> widened(const Tensor& weight, const Tensor& scale, const Optional& zero,
+                                    int64_t group) {
+  namespace gemm = cpu::gemm;
+  const int64_t n = weight.size(0), k = weight.size(1);
+  const auto pack = [&](void* out) {
+    constexpr int64_t kColumns = 32; // of a panel: panels follow one another
+    const Tensor stored = weight.contiguous(), scales = scale.contiguous();
+    const Tensor zeros_of = is_there(zero) ? zero->contiguous() : Tensor();
+    const int64_t groups = scale.size(1);
+    const size_t panel_bytes = gemm::packed_bytes(cpu::DType::BFloat16, kColumns, k);
+    std::vector<float> values(static_cast<size_t>(kColumns * k));
+    for (int64_t first = 0; first < n; first += kColumns) {
+      const int64_t columns = std::min(kColumns, n - first);
+      for (int64_t c = 0; c < columns; ++c) {
+        const int8_t* q = stored.const_data_ptr<int8_t>() + (first + c) * k;
+        for (int64_t p = 0; p < k; ++p) {
+          const int64_t at = (first + c) * groups + p / group;
+          const float origin = zeros_of.defined() ? zeros_of.const_data_ptr<float>()[at] : 0;
+          values[c * k + p] = (static_cast<float>(q[p]) - origin) * scales.const_data_ptr<float>()[at];
+        }
+      }
+      gemm::pack({cpu::DType::BFloat16, columns, k, values.data(), cpu::DType::Float, k, 1},
+                 static_cast<char*>(out) + first / kColumns * panel_bytes);
+    }
   };
-  c10::SmallVector<Tensor, 2> others{scale};
-  if (zeros) others.push_back(*zero);
-  return packed_by(weight, at::kBits8, gemm::weight_only_bytes(bits, n, k, group, zeros), pack,
-                   {group, place(scale), zeros ? place(*zero) : 0}, others);
+  return form_of(weight, scale, zero, group, at::kBFloat16,
+                 gemm::packed_bytes(cpu::DType::BFloat16, n, k), pack);
 }
 
 } // namespace
@@ -148,9 +190,16 @@ Tensor weight_only_linear_host(const Tensor& input, const Tensor& weight, const 
                                          c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type,
                                          std::nullopt);
   if (out.numel() == 0) return out;
-  const auto packed = packed_weight_only(weight, scale, zero, group);
+  const bool many = bits == 8 && *a_type == cpu::DType::BFloat16 && a.rows >= kManyRows;
+  const auto packed = many ? widened(weight, scale, zero, group)
+                           : packed_weight_only(weight, scale, zero, group);
   note_route(1, kWeightOnly);
   KernelSpan span(kWeightOnly, stream);
+  if (many) {
+    gemm::gemm({*a_type, a.rows, n, k, a.tensor.const_data_ptr(), a.ld, packed.get(),
+                out.mutable_data_ptr(), n, *c_type, epilogue.gemm});
+    return out;
+  }
   gemm::weight_only_gemm({bits, a.rows, n, k, group, is_there(zero), a.tensor.const_data_ptr(),
                           a.ld, *a_type, packed.get(), out.mutable_data_ptr(), n, *c_type,
                           epilogue.gemm});

@@ -11,14 +11,24 @@
 #include <memory>
 #include <new>
 
+#include "backend/cpu/gemm/implementation_list.h"
 #include "backend/cpu/gemm/int8_kernels.h"
 #include "backend/cpu/parallel.h"
-#include "backend/runtime/error.h"
 
 namespace xpu_lite::cpu::gemm {
 namespace {
 
-constexpr const Int8Kernels* kTables[] = {&int8_amx, &int8_avx512vnni, &int8_avx512, &int8_avx2};
+// Made at the first use: the tables of other files may not be there before.
+const ImplementationList<Int8Kernels>& int8_list() {
+  static const ImplementationList<Int8Kernels> list(
+      "int8 gemm", {&int8_amx, &int8_avx512vnni, &int8_avx512, &int8_avx2});
+  return list;
+}
+
+const Int8Kernels* int8_chosen() {
+  static const Int8Kernels* const chosen = int8_list().chosen();
+  return chosen;
+}
 
 struct Free {
   void operator()(void* p) const { std::free(p); }
@@ -210,54 +220,22 @@ void int8_run(const Int8Kernels& kernels, const Int8Gemm& g) {
   }
 }
 
-const Int8Kernels* int8_find(const std::string& name) {
-  for (const Int8Kernels* k : kTables) {
-    if (name == k->name) return k;
-  }
-  return nullptr;
-}
+std::vector<std::string> int8_implementations() { return int8_list().names(); }
 
-std::vector<std::string> int8_implementations() {
-  std::vector<std::string> names;
-  for (const Int8Kernels* k : kTables) names.push_back(k->name);
-  names.push_back("reference");
-  return names;
-}
-
-bool int8_implementation_serves(const std::string& name) {
-  if (name == "reference") return true;
-  const Int8Kernels* k = int8_find(name);
-  return k && isa() >= k->needs;
-}
+bool int8_implementation_serves(const std::string& name) { return int8_list().serves(name); }
 
 const char* int8_chosen_implementation() {
-  static const char* const chosen = [] {
-    const char* asked = std::getenv("XPU_LITE_GEMM");
-    if (asked && int8_implementation_serves(asked)) {
-      const Int8Kernels* k = int8_find(asked);
-      return k ? k->name : "reference";
-    }
-    for (const Int8Kernels* k : kTables) {
-      if (isa() >= k->needs) return k->name;
-    }
-    return "reference";
-  }();
-  return chosen;
+  return int8_chosen() ? int8_chosen()->name : int8_list().kReference;
 }
 
 void int8_gemm(const Int8Gemm& g) {
-  static const Int8Kernels* const kernels = int8_find(int8_chosen_implementation());
+  const Int8Kernels* kernels = int8_chosen();
   kernels ? int8_run(*kernels, g) : int8_reference(g);
 }
 
 void int8_gemm_with(const std::string& name, const Int8Gemm& g) {
-  if (!int8_implementation_serves(name)) {
-    std::string known;
-    for (const auto& each : int8_implementations()) known += (known.empty() ? "" : ", ") + each;
-    throw ValueError(message("int8 gemm '", name, "' is unknown or not for this processor; there are: ", known));
-  }
-  if (name == "reference") return int8_reference(g);
-  int8_run(*int8_find(name), g);
+  const Int8Kernels* kernels = int8_list().named(name);
+  kernels ? int8_run(*kernels, g) : int8_reference(g);
 }
 
 } // namespace xpu_lite::cpu::gemm

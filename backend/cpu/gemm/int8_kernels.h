@@ -73,7 +73,6 @@ struct Int8Kernels {
 
 extern const Int8Kernels int8_amx, int8_avx512vnni, int8_avx512, int8_avx2;
 
-const Int8Kernels* int8_find(const std::string& name);
 void int8_run(const Int8Kernels& kernels, const Int8Gemm& g);
 
 } // namespace xpu_lite::cpu::gemm

@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 
+#include "backend/cpu/gemm/implementation_list.h"
 #include "backend/cpu/gemm/weight_only_kernels.h"
 #include "backend/cpu/kernels/scalar_types.h"
 #include "backend/cpu/parallel.h"
@@ -17,8 +18,17 @@
 namespace xpu_lite::cpu::gemm {
 namespace {
 
-constexpr const WeightOnlyKernels* kWeightTables[] = {&weight_only_avx512bf16,
-                                                      &weight_only_avx512, &weight_only_avx2};
+// Made at the first use: the tables of other files may not be there before.
+const ImplementationList<WeightOnlyKernels>& weight_only_list() {
+  static const ImplementationList<WeightOnlyKernels> list(
+      "weight-only gemm", {&weight_only_avx512bf16, &weight_only_avx512, &weight_only_avx2});
+  return list;
+}
+
+const WeightOnlyKernels* weight_only_best() {
+  static const WeightOnlyKernels* const chosen = weight_only_list().chosen();
+  return chosen;
+}
 
 int64_t weight_panels(int64_t n) { return (n + kWeightColumns - 1) / kWeightColumns; }
 
@@ -126,13 +136,6 @@ void weight_only_run(const WeightOnlyKernels& kernels, const WeightOnlyGemm& g) 
   });
 }
 
-const WeightOnlyKernels* weight_only_find(const std::string& name) {
-  for (const WeightOnlyKernels* k : kWeightTables) {
-    if (name == k->name) return k;
-  }
-  return nullptr;
-}
-
 } // namespace
 
 size_t weight_only_bytes(int bits, int64_t n, int64_t k, int64_t group, bool zeros) {
@@ -180,50 +183,22 @@ void weight_only_pack(const WeightOnlyWeight& w, void* out) {
   });
 }
 
-std::vector<std::string> weight_only_implementations() {
-  std::vector<std::string> names;
-  for (const WeightOnlyKernels* k : kWeightTables) names.push_back(k->name);
-  names.push_back("reference");
-  return names;
-}
+std::vector<std::string> weight_only_implementations() { return weight_only_list().names(); }
 
-bool weight_only_serves(const std::string& name) {
-  if (name == "reference") return true;
-  const WeightOnlyKernels* k = weight_only_find(name);
-  return k && isa() >= k->needs;
-}
+bool weight_only_serves(const std::string& name) { return weight_only_list().serves(name); }
 
 const char* weight_only_chosen() {
-  static const char* const chosen = [] {
-    const char* asked = std::getenv("XPU_LITE_GEMM");
-    if (asked && weight_only_serves(asked)) {
-      const WeightOnlyKernels* k = weight_only_find(asked);
-      return k ? k->name : "reference";
-    }
-    for (const WeightOnlyKernels* k : kWeightTables) {
-      if (isa() >= k->needs) return k->name;
-    }
-    return "reference";
-  }();
-  return chosen;
+  return weight_only_best() ? weight_only_best()->name : weight_only_list().kReference;
 }
 
 void weight_only_gemm(const WeightOnlyGemm& g) {
-  static const WeightOnlyKernels* const kernels = weight_only_find(weight_only_chosen());
+  const WeightOnlyKernels* kernels = weight_only_best();
   kernels ? weight_only_run(*kernels, g) : weight_only_reference(g);
 }
 
 void weight_only_gemm_with(const std::string& name, const WeightOnlyGemm& g) {
-  if (!weight_only_serves(name)) {
-    std::string known;
-    for (const auto& each : weight_only_implementations()) {
-      known += (known.empty() ? "" : ", ") + each;
-    }
-    throw ValueError(message("weight-only gemm '", name,
-                             "' is unknown or not for this processor; there are: ", known));
-  }
-  if (name == "reference") return weight_only_reference(g);
-  weight_only_run(*weight_only_find(name), g);
+  const WeightOnlyKernels* kernels = weight_only_list().named(name);
+  kernels ? weight_only_run(*kernels, g) : weight_only_reference(g);
 }
 
 } // namespace xpu_lite::cpu::gemm
