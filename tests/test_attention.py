@@ -243,20 +243,44 @@ def test_dropout_of_everything():
 
 def test_which_path_serves_what():
     q = torch.zeros(2, 2, 8, 4, device=DEVICE)
-    assert choice(q, q, q) == FLASH
+    assert choice(q, q, q) == OVERRIDEABLE
     assert choice(q, q, q, dropout_p=0.1) == OVERRIDEABLE
     assert choice(q[0], q[0], q[0]) == OVERRIDEABLE
     assert choice(q, q, q[..., :3]) == OVERRIDEABLE
     mask = torch.zeros(8, 8, device=DEVICE)
-    assert choice(q, q, q, mask.t()) == FLASH
+    assert choice(q, q, q, mask.t()) == OVERRIDEABLE
     assert choice(q, q, q, mask.requires_grad_()) == OVERRIDEABLE
     assert choice(q[:0], q[:0], q[:0], dropout_p=0.1) == MATH
+    wide, mask = q.double(), mask.detach().double()
+    assert choice(wide, wide, wide) == FLASH
+    assert choice(wide, wide, wide, mask.t()) == FLASH
     with sdpa_kernel(SDPBackend.MATH):
         assert choice(q, q, q) == MATH
     with sdpa_kernel(SDPBackend.OVERRIDEABLE):
         assert choice(q, q, q) == OVERRIDEABLE
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         assert choice(q, q, q) == FLASH
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("length", [1, 127, 700])
+@pytest.mark.parametrize("masked", [False, True])
+def test_one_query_against_kept_keys(dtype, length, masked):
+    """Decoding: keys and values are views of a longer cache, shared by groups of heads."""
+    cache = make((2, 2, 2, 1024, 64), dtype, 1)
+    q = make((2, 8, 1, 64), dtype, 2)
+    mask = None
+    if masked:
+        mask = torch.ones(2, 1, 1, length, dtype=torch.bool)
+        mask[0, ..., : length // 2] = False
+    results = []
+    for device in ("cpu", DEVICE):
+        there, at = q.to(device), mask if mask is None else mask.to(device)
+        key, value = cache.to(device)[..., :length, :]
+        with torch.no_grad():
+            out = F.scaled_dot_product_attention(there, key, value, at, enable_gqa=True)
+        results.append(out.cpu())
+    torch.testing.assert_close(results[1], results[0], **TOLERANCE[dtype])
 
 
 def peak_of_training_step(length, **options):

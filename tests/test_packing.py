@@ -55,6 +55,27 @@ def test_products_equal_the_cpus(dtype, m, bias):
         close(result, reference, dtype)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("tokens", [63, 400, 513])
+def test_gradients_of_weights(dtype, tokens):
+    """A transposed operand, and one that is packed for the call alone: nothing is kept of it."""
+    torch.manual_seed(tokens)
+    grad, batch = torch.randn(tokens, 200).to(dtype), torch.randn(tokens, 136).to(dtype)
+    there, here = grad.to(DEV), batch.to(DEV)
+    wide = torch.randn(tokens, 300).to(dtype).to(DEV)  # rows further apart than they are long
+    wide[:, 50:250] = there
+    reference = grad.double().t() @ batch.double()
+    for _ in range(3):
+        close(there.t() @ here, reference, dtype)
+        close(wide[:, 50:250].t() @ here, reference, dtype)
+        close(torch.addmm(torch.ones(136, device=DEV, dtype=dtype), there.t(), here),
+              reference + 1, dtype)
+        here.mul_(-1)
+        reference = -reference
+    if dtype == torch.float32:
+        assert packed()["kept"] == 0
+
+
 def test_a_weight_is_kept_from_its_second_use():
     linear = torch.nn.Linear(512, 512).to(DEV)
     batch = torch.randn(16, 512, device=DEV)

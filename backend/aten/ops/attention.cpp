@@ -14,7 +14,7 @@
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
-#include "backend/cpu/kernels/attention.h"
+#include "backend/cpu/attention/attention.h"
 
 namespace xpu_lite::aten {
 
@@ -80,9 +80,11 @@ bool blocked_kernel_takes(const Tensor& q, const Tensor& k, const Tensor& v,
   return true;
 }
 
-cpu::AttentionView view_of(const Tensor& t) {
+// Only what is `written` is asked for as such (Note [Written since]).
+cpu::AttentionView view_of(const Tensor& t, bool written = false) {
   const bool batched = t.dim() == 4;
-  return {t.data_ptr(), batched ? t.stride(0) : 0, t.stride(-3), t.stride(-2), t.stride(-1)};
+  void* data = written ? t.mutable_data_ptr() : const_cast<void*>(t.const_data_ptr());
+  return {data, batched ? t.stride(0) : 0, t.stride(-3), t.stride(-2), t.stride(-1)};
 }
 
 // A view with stride 0 wherever `t` is broadcast, for dimensions from the right.
@@ -104,6 +106,24 @@ cpu::AttentionShape shape_of(const Tensor& q, const Tensor& k, const Tensor& v, 
   s.causal = is_causal;
   s.dropout = dropout_p;
   return s;
+}
+
+// Would the CPU take torch's flash kernel? Its output is laid out as the query is, and its
+// gradients by rows of all heads.
+bool flash_layout(const Tensor& q, const Tensor& k, const Tensor& v,
+                  const std::optional<Tensor>& mask, double dropout_p) {
+  if (q.dim() != 4 || dropout_p != 0 || v.size(-1) != q.size(-1) || q.stride(-1) != 1 ||
+      k.stride(-1) != 1 || v.stride(-1) != 1 || !at::globalContext().userEnabledFlashSDP()) {
+    return false;
+  }
+  return !mask || !mask->defined() ||
+      ((mask->dim() == 2 || mask->dim() == 4) && !mask->requires_grad());
+}
+
+// [batch, heads, length, width], in memory by rows of all heads if `by_row`.
+Tensor empty_attention(at::IntArrayRef sizes, const at::TensorOptions& options, bool by_row) {
+  if (!by_row) return at::empty(sizes, options);
+  return at::empty({sizes[0], sizes[2], sizes[1], sizes[3]}, options).transpose(1, 2);
 }
 
 void check_memory(bool done) {
@@ -135,8 +155,14 @@ int64_t fused_sdp_choice(const Tensor& query, const Tensor& key, const Tensor& v
   const bool ours =
       context.userEnabledOverrideableSDP() &&
       blocked_kernel_takes(query, key, value, attn_mask, dropout_p, is_causal, enable_gqa);
+  // In every other dtype ours is faster than torch's flash kernel (benchmarks/attention.py).
   // Without the math path torch's rule may raise: take ours before asking it.
-  if (ours && !context.userEnabledMathSDP()) return static_cast<int64_t>(SDPBackend::overrideable);
+  // Masks of fewer than two dimensions are torch's to refuse.
+  const bool odd_mask = attn_mask && attn_mask->defined() && attn_mask->dim() < 2;
+  const bool faster = query.scalar_type() != at::kDouble && !odd_mask;
+  if (ours && (faster || !context.userEnabledMathSDP())) {
+    return static_cast<int64_t>(SDPBackend::overrideable);
+  }
   std::optional<Tensor> mask = attn_mask;
   if (mask && mask->defined() && ours && !mask->requires_grad() && mask->dim() > 0 &&
       mask->stride(-1) != 1) {
@@ -166,11 +192,14 @@ FusedAttentionResult fused_attention(const Tensor& query, const Tensor& key, con
   }
   auto sizes = query.sizes().vec();
   sizes.back() = p.shape.value_width;
-  Tensor out = at::empty(sizes, query.options());
+  Tensor out = flash_layout(query, key, value, attn_bias, dropout_p)
+      ? at::empty_like(query)
+      : at::empty(sizes, query.options());
   const bool wide = query.scalar_type() == at::kDouble;
   Tensor lse = at::empty({p.shape.batch, p.shape.heads, p.shape.queries},
                          query.options().dtype(wide ? at::kDouble : at::kFloat));
-  p.query = view_of(query), p.key = view_of(key), p.value = view_of(value), p.out = view_of(out);
+  p.query = view_of(query), p.key = view_of(key), p.value = view_of(value);
+  p.out = view_of(out, true);
   p.logsumexp = lse.data_ptr();
   std::vector<Tensor> keep{query, key, value, out, lse};
   if (masked) {
@@ -179,7 +208,7 @@ FusedAttentionResult fused_attention(const Tensor& query, const Tensor& key, con
   }
   const cpu::AttentionType type = *attention_type(query.scalar_type());
   launch("_scaled_dot_product_fused_attention_overrideable", std::move(keep),
-         [p, type] { check_memory(cpu::attention_forward(p, type)); });
+         [p, type] { check_memory(cpu::attention::forward(p, type)); });
   const auto host = at::TensorOptions().dtype(at::kLong).device(at::kCPU);
   return {std::move(out),
           std::move(lse),
@@ -209,19 +238,23 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
     p.shape.offset = static_cast<uint64_t>(philox_offset.item<int64_t>());
   }
   const Tensor lse = logsumexp.contiguous();
-  Tensor grad_query = at::empty_like(query, at::MemoryFormat::Contiguous);
-  // The CPU composes this gradient as that of a transposed key, whose layout it keeps.
-  auto transposed = key.sizes().vec();
-  std::swap(transposed[transposed.size() - 1], transposed[transposed.size() - 2]);
-  Tensor grad_key = query.size(-3) == key.size(-3)
-                        ? at::empty(transposed, key.options()).transpose(-1, -2)
-                        : at::empty_like(key, at::MemoryFormat::Contiguous);
-  Tensor grad_value = at::empty_like(value, at::MemoryFormat::Contiguous);
+  const bool by_row = flash_layout(query, key, value, mask, dropout_p);
+  Tensor grad_query = empty_attention(query.sizes(), query.options(), by_row);
+  Tensor grad_value = empty_attention(value.sizes(), value.options(), by_row);
+  Tensor grad_key;
+  if (by_row || query.size(-3) != key.size(-3)) {
+    grad_key = empty_attention(key.sizes(), key.options(), by_row);
+  } else {
+    // The CPU composes this gradient as that of a transposed key, whose layout it keeps.
+    auto transposed = key.sizes().vec();
+    std::swap(transposed[transposed.size() - 1], transposed[transposed.size() - 2]);
+    grad_key = at::empty(transposed, key.options()).transpose(-1, -2);
+  }
   p.query = view_of(query), p.key = view_of(key), p.value = view_of(value);
   p.out = view_of(out), p.grad_out = view_of(grad_out);
   p.logsumexp = lse.data_ptr();
-  p.grad_query = view_of(grad_query), p.grad_key = view_of(grad_key);
-  p.grad_value = view_of(grad_value);
+  p.grad_query = view_of(grad_query, true), p.grad_key = view_of(grad_key, true);
+  p.grad_value = view_of(grad_value, true);
   std::vector<Tensor> keep{query,    key,        value,    out,       grad_out,
                            lse,      grad_query, grad_key, grad_value};
   Tensor grad_bias;
@@ -241,7 +274,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
   }
   const cpu::AttentionType type = *attention_type(query.scalar_type());
   launch("_scaled_dot_product_fused_attention_overrideable_backward", std::move(keep),
-         [p, type] { check_memory(cpu::attention_backward(p, type)); });
+         [p, type] { check_memory(cpu::attention::backward(p, type)); });
   return {std::move(grad_query), std::move(grad_key), std::move(grad_value),
           std::move(grad_bias)};
 }

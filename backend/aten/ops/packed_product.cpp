@@ -15,6 +15,9 @@ namespace gemm = cpu::gemm;
 // Below this, packing the operand and starting threads is what takes the time.
 constexpr int64_t kLeastColumns = 32;
 constexpr int64_t kLeastWork = int64_t{1} << 17; // multiply-adds
+// The gradient of a weight is a transposed operand times an activation. With shorter sums
+// than these, torch's product in 16 bits is the faster (benchmarks/training.py).
+constexpr int64_t kLeastTransposedSum = 384;
 
 std::optional<DType> product_dtype(const Tensor& t) {
   switch (t.scalar_type()) {
@@ -65,14 +68,20 @@ std::optional<Tensor> packed_product(const char* name, const Tensor& bias, const
   const auto dtype = product_dtype(a);
   if (!dtype) return std::nullopt;
   const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
-  if (b.size(0) != k || n < kLeastColumns || k < kLeastColumns || m == 0 || a.stride(1) != 1 ||
-      (m > 1 && a.stride(0) < k) || m * n < kLeastWork / k) {
+  if (b.size(0) != k || n < kLeastColumns || k < kLeastColumns || m == 0 ||
+      m * n < kLeastWork / k) {
     return std::nullopt;
   }
+  const bool dense = a.stride(1) == 1 && (m == 1 || a.stride(0) >= k);
+  const bool transposed = !dense && m >= kLeastColumns && a.stride(0) == 1 && a.stride(1) >= m &&
+      (*dtype == DType::Float || k >= kLeastTransposedSum);
+  if (!dense && !transposed) return std::nullopt;
   if (b.stride(0) != 1 && b.stride(1) != 1) return std::nullopt;
   Stream& stream = stream_of(a);
   if (!stream.runs_inline()) return std::nullopt;
-  gemm::Gemm g{*dtype, m, n, k, a.const_data_ptr(), a.stride(0), nullptr, nullptr, n, *dtype};
+  gemm::Gemm g{*dtype, m, n, k, a.const_data_ptr(), a.stride(transposed ? 1 : 0),
+               nullptr, nullptr, n, *dtype};
+  g.a_transposed = transposed;
   if (bias.defined()) {
     if (alpha.isComplex() || beta.isComplex()) return std::nullopt;
     const double factor = beta.toDouble();
@@ -80,7 +89,7 @@ std::optional<Tensor> packed_product(const char* name, const Tensor& bias, const
     if (factor == 0 && bias.dim() != 1) return std::nullopt; // torch looks at its shape
     g.epilogue.scale = static_cast<float>(alpha.toDouble());
   }
-  const auto packed = packed_form(b, *dtype);
+  const auto packed = transposed ? packed_once(b, *dtype) : packed_form(b, *dtype);
   Tensor out = at::detail::empty_generic({m, n}, device_allocator(),
                                          c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
                                          a.scalar_type(), std::nullopt);
