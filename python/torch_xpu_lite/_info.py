@@ -63,6 +63,7 @@ def _print_device(torch, native) -> None:
     _heading("Processor")
     _row("name", native._cpu_name())
     _row("instruction sets", f"{native._isa()} in use, {native._hardware_isa()} in hardware")
+    _row("AMX tiles", f"not used: {reason}" if (reason := native._no_tiles_because()) else "usable")
     _row("threads", torch.get_num_threads())
     _heading(f"Devices (engine: {native._engine_kind()})")
     for index in range(torch.xpu_lite.device_count()):

@@ -7,6 +7,7 @@
 #include "backend/runtime/device.h"
 #include "backend/runtime/engines.h"
 #include "backend/runtime/stream.h"
+#include "backend/runtime/tile_permission.h"
 
 namespace xpu_lite::bindings {
 namespace {
@@ -82,6 +83,7 @@ void bind_device(py::module_& m) {
 
   m.def("_cpu_name", &cpu_name);
   m.def("_isa", [] { return std::string(isa_name(isa())); });
+  m.def("_no_tiles_because", [] { return tile_support().reason; });
   m.def("_hardware_isa", [] { return std::string(isa_name(hardware_isa())); });
 }
 
