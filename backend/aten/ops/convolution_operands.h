@@ -32,12 +32,13 @@ bool prefers_channels_last(const at::Tensor& input, const at::Tensor& weight);
 bool set_bias(cpu::conv::Convolution& c, const std::optional<at::Tensor>& bias,
               const at::Tensor& input);
 
-// Kept while nothing writes to the weight.
-std::shared_ptr<const void> packed_filter(const at::Tensor& weight, cpu::DType dtype);
+// Kept while nothing writes to the weight. `turned`: by half a turn, as gradients need it.
+std::shared_ptr<const void> packed_filter(const at::Tensor& weight, cpu::DType dtype,
+                                          bool turned);
 
 // The output, of dtype `type`; sets the pointers of `c` but those of its epilogue.
 at::Tensor run_convolution(const char* name, cpu::conv::Convolution& c, const at::Tensor& input,
                            const at::Tensor& weight, at::ScalarType type,
-                           at::MemoryFormat format);
+                           at::MemoryFormat format, bool turned = false);
 
 } // namespace xpu_lite::aten

@@ -17,7 +17,8 @@ namespace conv = cpu::conv;
 
 namespace {
 
-constexpr int64_t kConvolutionForm = 1; // tells its packed form from a matrix's
+// They tell packed forms from a matrix's.
+constexpr int64_t kConvolutionForm = 1, kTurnedForm = 2;
 
 // The layouts that the kernel reads.
 std::optional<conv::Layout> layout_of(const Tensor& t) {
@@ -84,18 +85,25 @@ bool is_faster_here(const conv::Convolution& c, bool channels_last) {
       (c.out_channels > 32 || small || c.dtype != cpu::DType::Float);
 }
 
-std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype) {
-  const conv::Filter filter{dtype, weight.size(0), weight.size(1), weight.size(2),
-                            weight.size(3), weight.const_data_ptr(), dtype,
-                            {weight.stride(0), weight.stride(1), weight.stride(2),
-                             weight.stride(3)}};
+std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype, bool turned) {
+  conv::Filter filter{dtype, weight.size(0), weight.size(1), weight.size(2), weight.size(3),
+                      weight.const_data_ptr(), dtype,
+                      {weight.stride(0), weight.stride(1), weight.stride(2), weight.stride(3)}};
+  if (turned) {
+    const int64_t last = (filter.height - 1) * filter.strides[2] +
+        (filter.width - 1) * filter.strides[3];
+    filter.data = static_cast<const char*>(filter.data) + last * cpu::dtype_size(dtype);
+    filter.strides[2] = -filter.strides[2], filter.strides[3] = -filter.strides[3];
+  }
   return packed_by(weight, weight.scalar_type(), conv::packed_bytes(filter),
-                   [&](void* out) { conv::pack(filter, out); }, {kConvolutionForm});
+                   [&](void* out) { conv::pack(filter, out); },
+                   {turned ? kTurnedForm : kConvolutionForm});
 }
 
 Tensor run_convolution(const char* name, conv::Convolution& c, const Tensor& input,
-                       const Tensor& weight, at::ScalarType type, MemoryFormat format) {
-  const auto packed = packed_filter(weight, c.dtype);
+                       const Tensor& weight, at::ScalarType type, MemoryFormat format,
+                       bool turned) {
+  const auto packed = packed_filter(weight, c.dtype, turned);
   const int64_t sizes[4] = {c.batch, c.out_channels, c.out_height, c.out_width};
   Tensor out = at::detail::empty_generic(sizes, device_allocator(),
                                          c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),

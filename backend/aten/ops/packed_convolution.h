@@ -3,8 +3,10 @@
 // Convolutions by the host engine's own kernel, with filters that stay packed
 // (Note [Packed weights]); and xpu_lite::convolution, which adds what follows one.
 
+#include <array>
 #include <optional>
 #include <string_view>
+#include <tuple>
 
 #include <ATen/core/Tensor.h>
 
@@ -18,6 +20,14 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight,
                        at::IntArrayRef padding, at::IntArrayRef dilation, bool transposed,
                        at::IntArrayRef output_padding, int64_t groups, bool benchmark,
                        bool deterministic, bool cudnn_enabled, bool allow_tf32);
+
+// aten::convolution_backward: the gradient of the input is a convolution, too, where the
+// stride is 1; the others are torch's.
+std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
+    const at::Tensor& grad_output, const at::Tensor& input, const at::Tensor& weight,
+    at::OptionalIntArrayRef bias_sizes, at::IntArrayRef stride, at::IntArrayRef padding,
+    at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding, int64_t groups,
+    std::array<bool, 3> output_mask);
 
 #define XPU_LITE_CONVOLUTION_ARGUMENTS                                                      \
   const at::Tensor &input, const at::Tensor &weight, const std::optional<at::Tensor>&bias,  \

@@ -10,6 +10,7 @@ namespace {
 
 XPU_LITE_HOST_IMPL(aten, PrivateUse1, m) {
   m.impl("_convolution", TORCH_FN(convolution));
+  m.impl("convolution_backward", TORCH_FN(convolution_backward));
   m.impl("convolution_overrideable", TORCH_FN(convolution_overrideable));
   m.impl("convolution_backward_overrideable", TORCH_FN(convolution_backward_overrideable));
 }
