@@ -181,6 +181,7 @@ def test_int4_of_large_layers_only():
     assert result[0].bits == 4 and result[0].qweight.dtype == torch.uint8
     assert result[0].qweight.shape == (1024, 256) and result[0].scale.shape == (1024, 4)
     assert result[2].bits == 8
+    assert quantize(model, mode="weight_only", bits=4)[0].group_size == 64
     x = torch.randn(3, 512)
     assert cosine(result.to(DEV)(x.to(DEV)), model(x)) > 0.98
 

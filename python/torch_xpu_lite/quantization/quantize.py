@@ -15,10 +15,11 @@ from torch_xpu_lite.quantization.observers import OBSERVERS
 MODES = ("static", "dynamic", "weight_only")
 GROUP_SIZES = (32, 64, 128)
 _SMALL = 1 << 18  # weights of a layer that stays in a core's cache: int4 would read no faster
+_LARGE = 1 << 20  # above, errors of single weights cancel out, and scales are bytes to read
 
 
 def quantize(model, calibration_data=None, mode="static", bits=8, smooth=None, *,
-             group_size=64, observer="mse", skip=(), inplace=False):
+             group_size=None, observer="mse", skip=(), inplace=False):
     """A model whose linear layers compute with integers.
 
     Layers are replaced by :class:`QuantizedLinear` or :class:`WeightOnlyLinear`: ``nn.Linear``
@@ -41,7 +42,8 @@ def quantize(model, calibration_data=None, mode="static", bits=8, smooth=None, *
             al., SmoothQuant, 2022): True for the strength 0.5, or a strength between 0 and 1.
             For int8 with calibration data.
         group_size: input features that share a scale: 32, 64 or 128; weight_only with 4 bits.
-            With 8 bits a row of the weight has one scale.
+            None: 128, and 64 in layers of at most 2^20 weights. With 8 bits a row of the
+            weight has one scale.
         observer: how the static range is found: "minmax", "percentile" (99.99 %) or "mse" (least
             squared error).
         skip: names of layers that stay floats; patterns as of ``fnmatch``, as "*.classifier".
@@ -100,7 +102,7 @@ def _check(model, data, mode, bits, smooth, group_size, observer):
     if observer not in OBSERVERS:
         raise ValueError(f"quantize: observer must be one of {', '.join(OBSERVERS)}, "
                          f"got {observer!r}")
-    if group_size not in GROUP_SIZES:
+    if group_size is not None and group_size not in GROUP_SIZES:
         raise ValueError(f"quantize: group_size must be 32, 64 or 128, got {group_size!r}")
     strength = None
     if smooth is not None and smooth is not False:
@@ -172,7 +174,8 @@ def _smoothing(seen, weight, strength):
 def _replacement(linear, seen, mode, bits, strength, group_size, observer):
     if mode == "weight_only":
         if bits == 4 and linear.weight.numel() > _SMALL:
-            return WeightOnlyLinear(linear, 4, group_size)
+            default = 64 if linear.weight.numel() <= _LARGE else 128
+            return WeightOnlyLinear(linear, 4, group_size or default)
         return WeightOnlyLinear(linear, 8, -(-linear.in_features // 8) * 8, symmetric=True)
     smooth = None
     if strength is not None and seen.count:
