@@ -387,3 +387,26 @@ def test_bad_arguments(arguments, error, text):
         torch_xpu_lite.optimize(model, **arguments)
     with pytest.raises(ValueError, match="was not returned by"):
         describe(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize("name", ["bert", "resnet"])
+@torch.no_grad()
+def test_a_captured_model(name):
+    pytest.importorskip("transformers")
+    model, batch = models.SMALL[name]()
+    settle(model)
+    inputs = {k: v for k, v in batch.items() if k != "labels"}
+    there = {k: v.to(DEVICE) for k, v in inputs.items()}
+    result = lambda output: getattr(output, "logits", output)  # noqa: E731
+    optimized = torch_xpu_lite.optimize(model, graph=True).to(DEVICE)
+    for _ in range(2):
+        close(result(optimized(**there)), result(model(**inputs)))
+    done = optimized.forward.done
+    if name == "bert":
+        assert done.count("3 linears") == 2 and done.count("linear+gelu") == 3
+    else:
+        assert done.count("convolution+batch_norm") == 17
+    for side in (model, optimized):
+        for parameter in side.parameters():
+            parameter.mul_(1.01)
+    close(result(optimized(**there)), result(model(**inputs)))
