@@ -86,12 +86,15 @@ class _Run:
         if self.program.derives_nothing:
             return self.program.run(self.program.derive(*weights), *inputs)
         snapshot, derived = self.kept
-        if snapshot is None or not snapshot.holds(weights):
+        sources = [weights[i] for i in self.program.sources]
+        if snapshot is None or not snapshot.holds(sources):
             # Before the weights are read: a write from now on is noticed. None where it
             # would not be: then it is made for this call.
-            snapshot = _C._snapshot(weights)
+            snapshot = _C._snapshot(sources)
             with torch.inference_mode(False), torch.no_grad(), torch.autocast(_DEVICE, enabled=False):
                 derived = self.program.derive(*weights)
             torch.xpu_lite.current_stream().synchronize()  # other streams use it next
             self.kept = (snapshot, derived)
-        return self.program.run(derived, *inputs)
+        current = [value if i is None else weights[i]
+                   for i, value in zip(self.program.passed, derived)]
+        return self.program.run(current, *inputs)

@@ -21,6 +21,8 @@ class Program:
         weights: targets of the `get_attr` nodes, in the order `derive` takes them.
         derive: function of the weights; the list that `run` takes as its first argument.
         run: function (derived, *inputs) that gives the graph's output.
+        sources: indices of the weights that something is derived from.
+        passed: for each result of `derive`, the index of the weight that it is, or None.
         derives_nothing: `derive` only passes its arguments on.
         source: the two functions as text.
     """
@@ -48,10 +50,13 @@ class Program:
                 target = (early if of_weights(node, is_weight) else late)
                 target.append((node, f"    {name} = {_call(node, names, values, module_at)}"))
         self.derives_nothing = not early
+        self.sources = sorted({self.weights.index(used.target) for node, _ in early
+                               for used in node.all_input_nodes if used.op == "get_attr"})
         made_early = {node for node, _ in early} | {n for n in graph.nodes if n.op == "get_attr"}
         needed = sorted({names[used] for node in graph.nodes if node not in made_early
                          for used in node.all_input_nodes if used in made_early},
                         key=lambda name: (name[0], int(name[1:])))
+        self.passed = [int(name[1:]) if name[0] == "w" else None for name in needed]
         lines = [f"def derive({', '.join(f'w{i}' for i in range(len(self.weights)))}):"]
         lines += [line for _, line in early]
         lines += [f"    return [{', '.join(needed)}]", ""]
