@@ -7,10 +7,8 @@ is between them stays Python.
 
 import torch
 from torch import nn
-
 from torch_xpu_lite.optimization.fused_forward import FusedForward
 from torch_xpu_lite.optimization.low_precision import keep_low
-from torch_xpu_lite.optimization.shared_input import share_inputs
 from torch_xpu_lite.optimization.tracing import Refused
 
 
@@ -41,10 +39,6 @@ def _fuse(module, name, low, done, seen):
             pass
     for child_name, child in module.named_children():
         _fuse(child, f"{name}.{child_name}" if name else child_name, low, done, seen)
-    if "forward" not in module.__dict__ and not _special(module):
-        joined = share_inputs(module)
-        if joined:
-            done.setdefault(name, []).append(joined)
 
 
 def _special(module):

@@ -1,2 +1,0 @@
-def share_inputs(module):
-    return None
