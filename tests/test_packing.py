@@ -140,6 +140,35 @@ def test_weights_of_several_threads():
     assert not wrong
 
 
+@pytest.mark.parametrize("write", ["in_place", "data", "copy"])
+def test_weights_on_a_stream_of_its_own(write):
+    """Queued products use what is kept; a write that is queued, and has not run, ends it."""
+    layer = torch.nn.Linear(256, 256, bias=False).to("xpu_lite")
+    x = torch.randn(64, 256)
+    there, new = x.to("xpu_lite"), torch.randn(256, 256).to("xpu_lite")
+    expected = {}
+    stream = torch.xpu_lite.Stream()
+    with torch.no_grad(), torch.xpu_lite.stream(stream):
+        before = torch.xpu_lite.packing_stats()["packed"]
+        outputs = [layer(there) for _ in range(3)]
+        assert torch.xpu_lite.packing_stats()["packed"]["hits"] > before["hits"]
+        expected["old"] = x @ layer.weight.cpu().t()
+        torch.xpu_lite._sleep(30_000_000)  # the write below waits
+        if write == "in_place":
+            layer.weight.mul_(2)
+        elif write == "data":
+            layer.weight.data.add_(1)
+        else:
+            layer.weight.copy_(new)
+        later = [layer(there) for _ in range(4)]
+    stream.synchronize()
+    expected["new"] = x @ layer.weight.detach().cpu().t()
+    assert not torch.allclose(expected["old"], expected["new"], atol=0.1)
+    for kind, values in (("old", outputs), ("new", later)):
+        for value in values:
+            torch.testing.assert_close(value.cpu(), expected[kind], atol=1e-3, rtol=1e-4)
+
+
 def test_training_sees_each_step():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(128, 256), torch.nn.ReLU(),

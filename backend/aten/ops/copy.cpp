@@ -81,6 +81,8 @@ void keep_pinned(const at::Tensor& host, const Stream& stream) {
 }
 
 void queue_copy(const at::Tensor& src, const at::Tensor& dst, Stream& stream) {
+  // Noted now: who comes next must not take what is kept of the old values.
+  if (on_device(dst)) about_to_write(dst);
   // Tensors without a Python object, see launch_queued().
   const at::Tensor from = src.detach(), to = dst.detach();
   translate([&] {

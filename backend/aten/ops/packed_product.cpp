@@ -77,8 +77,8 @@ std::optional<Tensor> packed_product(const char* name, const Tensor& bias, const
       (*dtype == DType::Float || k >= kLeastTransposedSum);
   if (!dense && !transposed) return std::nullopt;
   if (b.stride(0) != 1 && b.stride(1) != 1) return std::nullopt;
-  Stream& stream = stream_of(a);
-  if (!stream.runs_inline()) return std::nullopt;
+  const bool now = stream_of(a).runs_inline();
+  if (!now && transposed) return std::nullopt;
   gemm::Gemm g{*dtype, m, n, k, a.const_data_ptr(), a.stride(transposed ? 1 : 0),
                nullptr, nullptr, n, *dtype};
   g.a_transposed = transposed;
@@ -89,15 +89,16 @@ std::optional<Tensor> packed_product(const char* name, const Tensor& bias, const
     if (factor == 0 && bias.dim() != 1) return std::nullopt; // torch looks at its shape
     g.epilogue.scale = static_cast<float>(alpha.toDouble());
   }
-  const auto packed = transposed ? packed_once(b, *dtype) : packed_form(b, *dtype);
+  const auto packed = transposed ? packed_once(b, *dtype)
+      : now                      ? packed_form(b, *dtype)
+                                 : kept_form(b, *dtype);
+  if (!packed) return std::nullopt;
   Tensor out = at::detail::empty_generic({m, n}, device_allocator(),
                                          c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
                                          a.scalar_type(), std::nullopt);
   g.packed = packed.get();
   g.c = out.mutable_data_ptr();
-  note_route(1, name);
-  KernelSpan span(name, stream);
-  gemm::gemm(g);
+  launch(name, {a, bias, out}, [g, packed] { gemm::gemm(g); });
   return out;
 }
 

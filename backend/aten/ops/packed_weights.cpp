@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include "backend/runtime/drain.h"
 #include "backend/runtime/error.h"
 #include "backend/runtime/options.h"
 
@@ -96,6 +97,25 @@ std::shared_ptr<const void> packed_form(const at::Tensor& weight, cpu::DType dty
   return packed_by(weight, weight.scalar_type(),
                    cpu::gemm::packed_bytes(dtype, source.n, source.k),
                    [&](void* out) { cpu::gemm::pack(source, out); });
+}
+
+std::shared_ptr<const void> kept_by(const at::Tensor& weight, at::ScalarType kind, size_t bytes,
+                                    c10::function_ref<void(void*)> pack,
+                                    std::initializer_list<int64_t> variant) {
+  if (!options().pack_weights) return nullptr;
+  const auto make = [&]() -> std::shared_ptr<const void> {
+    wait_for_device(weight.device().index());
+    auto data = allocate(bytes);
+    pack(data.get());
+    return data;
+  };
+  return packed_weights().find(weight, kind, bytes, make, variant);
+}
+
+std::shared_ptr<const void> kept_form(const at::Tensor& weight, cpu::DType dtype) {
+  const cpu::gemm::Weight source = source_of(weight, dtype);
+  return kept_by(weight, weight.scalar_type(), cpu::gemm::packed_bytes(dtype, source.n, source.k),
+                 [&](void* out) { cpu::gemm::pack(source, out); });
 }
 
 std::shared_ptr<const void> packed_once(const at::Tensor& operand, cpu::DType dtype) {

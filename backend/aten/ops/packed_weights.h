@@ -34,6 +34,15 @@ std::shared_ptr<const void> packed_by(const at::Tensor& weight, at::ScalarType k
                                       std::initializer_list<int64_t> variant = {},
                                       at::TensorList others = {});
 
+// For a stream whose worker computes later: the form if it is kept already or from now on,
+// else none, as nobody would pack for one call. Writes are noted when they are queued, so that
+// a form that is found now holds what the queued product should read; where it has to be made,
+// this waits for the device once.
+std::shared_ptr<const void> kept_by(const at::Tensor& weight, at::ScalarType kind, size_t bytes,
+                                    c10::function_ref<void(void*)> pack,
+                                    std::initializer_list<int64_t> variant = {});
+std::shared_ptr<const void> kept_form(const at::Tensor& weight, cpu::DType dtype);
+
 FormCache<std::shared_ptr<const void>>& packed_weights();
 
 } // namespace xpu_lite::aten
