@@ -18,7 +18,7 @@ namespace {
 
 using at::Tensor;
 
-bool given(const std::optional<Tensor>& t) { return t.has_value() && t->defined(); }
+bool is_given(const std::optional<Tensor>& t) { return t.has_value() && t->defined(); }
 
 cpu::NormType norm_type(const char* op, const Tensor& t) {
   switch (t.scalar_type()) {
@@ -94,11 +94,11 @@ Tensor batch_norm_elemt(const Tensor& input_, const std::optional<Tensor>& weigh
   Tensor out = at::empty_like(input, c.format);
   cpu::BatchNormApply p;
   p.shape = c.shape;
-  if (given(weight_)) {
+  if (is_given(weight_)) {
     weight = per_channel(op, "weight", *weight_, n, at::kDouble, input);
     p.weight = weight.const_data_ptr<double>();
   }
-  if (given(bias_)) {
+  if (is_given(bias_)) {
     bias = per_channel(op, "bias", *bias_, n, at::kDouble, input);
     p.bias = bias.const_data_ptr<double>();
   }
@@ -133,10 +133,10 @@ std::tuple<Tensor, Tensor> batch_norm_gather_stats_with_counts(
   const Tensor average = (means * n).sum(0) / total;
   const Tensor variances = invstd.to(at::kDouble).pow(-2) - eps;
   const Tensor squares = ((variances + (means - average).pow(2)) * n).sum(0);
-  if (given(running_mean)) {
+  if (is_given(running_mean)) {
     running_mean->copy_(running_mean->to(at::kDouble) * (1 - momentum) + average * momentum);
   }
-  if (given(running_var)) {
+  if (is_given(running_var)) {
     const Tensor unbiased = squares / (total - 1);
     running_var->copy_(running_var->to(at::kDouble) * (1 - momentum) + unbiased * momentum);
   }
@@ -181,7 +181,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> batch_norm_backward_reduce(
     sum_dy = sum.to(statistic);
     sum_dy_xmu = centered.to(statistic);
   }
-  const at::ScalarType parameter = given(weight) ? weight->scalar_type() : input.scalar_type();
+  const at::ScalarType parameter = is_given(weight) ? weight->scalar_type() : input.scalar_type();
   if (weight_g) grad_weight = (centered * invstd.to(at::kDouble)).to(parameter);
   if (bias_g) grad_bias = sum.to(parameter);
   return {std::move(sum_dy), std::move(sum_dy_xmu), std::move(grad_weight),
@@ -209,7 +209,7 @@ Tensor batch_norm_backward_elemt(const Tensor& grad_out, const Tensor& input_,
       (per_channel(op, "sum_dy_xmu", sum_dy_xmu, n, at::kDouble, input) / total * invstd.pow(2))
           .contiguous();
   const Tensor factor =
-      given(weight)
+      is_given(weight)
           ? (per_channel(op, "weight", *weight, n, at::kDouble, input) * invstd).contiguous()
           : invstd;
   Tensor grad_input = at::empty_like(input, c.format);
@@ -256,14 +256,14 @@ std::tuple<Tensor, Tensor> fused_rms_norm(const Tensor& input_, at::IntArrayRef 
   const cpu::NormType type = norm_type("rms_norm", input_);
   const auto [rows, columns] = rows_and_columns(op, input_, shape);
   const Tensor input = input_.contiguous();
-  const Tensor weight = given(weight_) ? check_weight(op, *weight_, input, shape) : input;
+  const Tensor weight = is_given(weight_) ? check_weight(op, *weight_, input, shape) : input;
   auto statistic_shape = input.sizes().vec();
   for (size_t d = statistic_shape.size() - shape.size(); d < statistic_shape.size(); ++d) {
     statistic_shape[d] = 1;
   }
   const bool wide = input.scalar_type() == at::kDouble;
   // The CPU multiplies by the weight, which decides the strides of an empty result.
-  Tensor out = input.numel() == 0 && given(weight_) ? at::mul(input, weight)
+  Tensor out = input.numel() == 0 && is_given(weight_) ? at::mul(input, weight)
                                                     : at::empty(input.sizes(), input.options());
   Tensor rstd = at::empty(statistic_shape, input.options().dtype(statistic_type(input)));
   const double tiny = wide ? std::numeric_limits<double>::epsilon()
@@ -271,7 +271,7 @@ std::tuple<Tensor, Tensor> fused_rms_norm(const Tensor& input_, at::IntArrayRef 
   cpu::RmsNormForward p;
   p.rows = rows, p.columns = columns, p.eps = eps.value_or(tiny);
   p.input = input.const_data_ptr();
-  if (given(weight_)) p.weight = weight.const_data_ptr();
+  if (is_given(weight_)) p.weight = weight.const_data_ptr();
   p.out = out.data_ptr(), p.rstd = rstd.data_ptr();
   launch(op, {input, weight, out, rstd}, [p, type] { cpu::rms_norm_forward(p, type); });
   return {std::move(out), std::move(rstd)};
@@ -290,12 +290,12 @@ std::tuple<Tensor, Tensor> fused_rms_norm_backward(const Tensor& grad_out, const
   const Tensor input = input_.contiguous();
   const Tensor grad = grad_out.to(input.scalar_type()).contiguous();
   const Tensor rstd = rstd_.to(statistic_type(input)).contiguous();
-  const Tensor weight = given(weight_) ? check_weight(op, *weight_, input, shape) : input;
+  const Tensor weight = is_given(weight_) ? check_weight(op, *weight_, input, shape) : input;
   cpu::RmsNormBackward p;
   p.rows = rows, p.columns = columns;
   p.grad = grad.const_data_ptr(), p.input = input.const_data_ptr();
   p.rstd = rstd.const_data_ptr();
-  if (given(weight_)) p.weight = weight.const_data_ptr();
+  if (is_given(weight_)) p.weight = weight.const_data_ptr();
   Tensor grad_input, grad_weight;
   std::vector<Tensor> keep{grad, input, rstd, weight};
   if (output_mask[0]) {
@@ -303,7 +303,7 @@ std::tuple<Tensor, Tensor> fused_rms_norm_backward(const Tensor& grad_out, const
     p.grad_input = grad_input.data_ptr();
     keep.push_back(grad_input);
   }
-  if (output_mask[1] && given(weight_)) {
+  if (output_mask[1] && is_given(weight_)) {
     grad_weight = at::empty(shape, weight.options());
     p.grad_weight = grad_weight.data_ptr();
     keep.push_back(grad_weight);

@@ -2,6 +2,7 @@
 // the names in these files.
 
 #include "backend/aten/core/install.h"
+#include "backend/aten/core/route2.h"
 #include "backend/aten/ops/convolution.h"
 #include "backend/aten/ops/packed_convolution.h"
 
@@ -14,6 +15,13 @@ XPU_LITE_HOST_IMPL(aten, PrivateUse1, m) {
   m.impl("convolution_overrideable", TORCH_FN(convolution_overrideable));
   m.impl("convolution_backward_overrideable", TORCH_FN(convolution_backward_overrideable));
 }
+
+// Route 2 does this for its composites: with work queued torch's composite would be taken
+// otherwise, which comes back here without end.
+const bool queued_convolutions = detail::at_host_install([] {
+  register_queued("aten::_convolution", "");
+  register_queued("aten::convolution_backward", "");
+});
 
 TORCH_LIBRARY_FRAGMENT(xpu_lite, m) {
   m.def("xpu_lite::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, "
