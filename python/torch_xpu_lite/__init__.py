@@ -9,10 +9,11 @@ entry point and calls :func:`_autoload`. With ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`
 import os
 import sys
 
-__all__ = ["__version__", "ipex_compat", "optimize", "runtime", "sycl", "xpu_lite"]
+__all__ = ["__version__", "ipex_compat", "optim", "optimize", "quantization", "quantize", "runtime",
+           "sycl", "xpu_lite"]
 
 # Only programs that use them pay for them.
-_LAZY_MODULES = ("ipex_compat", "quantization", "runtime", "sycl")
+_LAZY_MODULES = ("ipex_compat", "optim", "quantization", "runtime", "sycl")
 _LAZY_NAMES = {"optimize": "optimization", "quantize": "quantization"}  # name: module
 
 
