@@ -56,7 +56,7 @@ test: native ## all tests: C++ without torch (ctest), then Python (pytest)
 	[ $$status = 0 ] || echo "C++ TESTS FAILED (above); the Python tests follow"; \
 	$(PY) -m pytest $(PYTEST_ARGS) || status=1; \
 	echo "== the SYCL engine, on the OpenCL CPU device =="; \
-	XPU_LITE_DEVICES=opencl:cpu $(PY) -m pytest $(SYCL_TESTS) $(PYTEST_ARGS) || status=1; \
+	XPU_LITE_DEVICES=opencl:cpu $(PY) -m pytest -n 2 $(SYCL_TESTS) $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
 sycl: native ## every Python test on the SYCL engine (OpenCL CPU device), not only its own
