@@ -2,41 +2,15 @@
 // blocks that fit its second-level cache, tile by tile. Tiles sum into a small
 // buffer of floats; the epilogue reads it while it is hot.
 
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <numeric>
 
 #include "backend/cpu/gemm/kernels.h"
 #include "backend/cpu/gemm/partition.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/scratch.h"
 
 namespace xpu_lite::cpu::gemm {
 namespace {
-
-// Memory that a thread keeps: it only grows, to at most a block of a and of sums.
-class Buffer {
- public:
-  template <class T>
-  T* get(size_t bytes) {
-    if (bytes > size_) {
-      data_.reset();
-      size_ = 0;
-      const size_t rounded = (bytes + 4095) / 4096 * 4096;
-      data_.reset(std::aligned_alloc(4096, rounded));
-      if (!data_) throw std::bad_alloc();
-      size_ = rounded;
-    }
-    return static_cast<T*>(data_.get());
-  }
-
- private:
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
-  std::unique_ptr<void, Free> data_;
-  size_t size_ = 0;
-};
 
 // Rows at this distance fall into so few of the 64 sets of a first-level cache (with 8
 // or more ways) that a tile's rows would evict each other.
@@ -80,7 +54,7 @@ class Share {
     if (!staged_ && padded == steps) return {a, g_.lda};
     // An odd number of lines from row to row: they spread over all sets.
     const int64_t ld = ((padded * size + 63) / 64 | 1) * 64 / size;
-    thread_local Buffer buffer;
+    thread_local Scratch buffer;
     void* out = buffer.get<void>(static_cast<size_t>(rows.size() * ld * size));
     kernels_.stage({a, g_.dtype, g_.a_transposed, g_.lda, rows.size(), steps, padded, out,
                     kernels_.a_dtype, ld});
@@ -89,7 +63,7 @@ class Share {
 
   void row_block(Range rows) {
     const bool whole_k = blocks_.k_block >= g_.k;
-    thread_local Buffer buffer;
+    thread_local Scratch buffer;
     const int64_t panel_sums = rows.size() * kPanel;
     float* sums = buffer.get<float>(static_cast<size_t>(
         panel_sums * (whole_k ? 1 : blocks_.panel_group) * sizeof(float)));
