@@ -18,43 +18,27 @@ namespace {
 using at::Tensor;
 constexpr const char* kConvolution = "xpu_lite::convolution";
 
-std::optional<cpu::gemm::Activation> activation_of(std::string_view name) {
-  using cpu::gemm::Activation;
-  if (name == "none") return Activation::None;
-  if (name == "relu") return Activation::ReLU;
-  if (name == "gelu") return Activation::GeluErf;
-  if (name == "gelu_tanh") return Activation::GeluTanh;
-  if (name == "silu") return Activation::SiLU;
-  return std::nullopt;
-}
-
-void check_activation(std::string_view name) {
-  TORCH_CHECK(activation_of(name).has_value(), "[", kConvolution, "] activation must be one of ",
-              "none, relu, gelu, gelu_tanh, silu, got '", std::string(name), "'");
-}
-
 Tensor channels_last(Tensor t) {
   return t.dim() == 4 ? t.contiguous(at::MemoryFormat::ChannelsLast) : std::move(t);
 }
 
 using Function = Tensor(XPU_LITE_CONVOLUTION_ARGUMENTS);
 const auto& fused_op() {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow(kConvolution, "").typed<Function>();
+  static const auto op = typed_operator<Function>(kConvolution);
   return op;
 }
 
 } // namespace
 
 Tensor fused_convolution_composed(XPU_LITE_CONVOLUTION_ARGUMENTS) {
-  check_activation(activation);
+  activation_of(kConvolution, activation);
   const c10::SmallVector<int64_t, 3> none(stride.size(), 0);
   Tensor x = at::convolution(input, weight, bias, stride, padding, dilation, false, none, groups);
   return channels_last(apply_tail(std::move(x), {bias, activation, add, true, std::nullopt}));
 }
 
 Tensor fused_convolution_host(XPU_LITE_CONVOLUTION_ARGUMENTS) {
-  check_activation(activation);
+  const auto kind = activation_of(kConvolution, activation);
   const auto composed = [&] {
     return fused_convolution_composed(input, weight, bias, stride, padding, dilation, groups,
                                       activation, add);
@@ -70,7 +54,7 @@ Tensor fused_convolution_host(XPU_LITE_CONVOLUTION_ARGUMENTS) {
       tail_type(input.scalar_type(), {bias, activation, add, true, none});
   if (!gemm_type(type)) return composed();
   Tensor added; // outlives the call
-  if (add && add->defined()) {
+  if (given(add)) {
     const int64_t sizes[4] = {c->batch, c->out_channels, c->out_height, c->out_width};
     if (!is_host_operand(*add) || add->device() != input.device() ||
         add->sizes() != at::IntArrayRef(sizes) || !gemm_type(add->scalar_type())) {
@@ -80,7 +64,7 @@ Tensor fused_convolution_host(XPU_LITE_CONVOLUTION_ARGUMENTS) {
     c->epilogue.add = {added.const_data_ptr(), *gemm_type(added.scalar_type()), c->out_channels};
   }
   c->epilogue.add_first = true;
-  c->epilogue.activation = *activation_of(activation);
+  c->epilogue.activation = kind;
   return run_convolution(kConvolution, *c, input, weight, type, at::MemoryFormat::ChannelsLast);
 }
 

@@ -1,13 +1,10 @@
 #include "backend/aten/ops/int8_linear.h"
 
-#include <ATen/EmptyTensor.h>
 #include <ATen/autocast_mode.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/where.h>
 
-#include "backend/aten/core/launch.h"
 #include "backend/aten/ops/linear_operands.h"
 #include "backend/aten/ops/packed_weights.h"
 #include "backend/cpu/gemm/int8_gemm.h"
@@ -18,8 +15,6 @@ namespace {
 using at::Tensor;
 using Optional = std::optional<Tensor>;
 constexpr const char* kInt8Linear = "xpu_lite::int8_linear";
-
-bool given(const Optional& tensor) { return tensor && tensor->defined(); }
 
 void check_one(const char* which, const Optional& value, at::ScalarType type) {
   if (!given(value)) return;
@@ -80,6 +75,19 @@ at::ScalarType result_type(const Tensor& input, const Optional& output_scale,
   return tail_type(input.is_floating_point() ? input.scalar_type() : at::kFloat, tail);
 }
 
+// An Int8Input or Int8Output.
+template <class Operand>
+std::optional<Operand> int8_operand(at::ScalarType type) {
+  switch (type) {
+    case at::kByte: return Operand::U8;
+    case at::kChar: return Operand::S8;
+    case at::kFloat: return Operand::Float;
+    case at::kBFloat16: return Operand::BFloat16;
+    case at::kHalf: return Operand::Half;
+    default: return std::nullopt;
+  }
+}
+
 // What the GEMM sees of the input, as floats.
 Tensor dequantised_input(const Tensor& input, const Optional& scale, const Optional& zero,
                          const Optional& factor) {
@@ -105,13 +113,7 @@ Tensor dequantised_input(const Tensor& input, const Optional& scale, const Optio
 
 } // namespace
 
-Tensor int8_linear_composed(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
-                            const Optional& bias, const Optional& input_scale,
-                            const Optional& input_zero, const Optional& input_factor,
-                   std::string_view activation,
-                            const Optional& add, bool add_first, const Optional& mul,
-                            const Optional& output_scale, const Optional& output_zero,
-                            std::optional<at::ScalarType> out_dtype) {
+Tensor int8_linear_composed(XPU_LITE_INT8_ARGUMENTS) {
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_int8(input, weight, weight_scale, input_scale, input_zero, input_factor, output_scale,
              output_zero, out_dtype, tail);
@@ -127,13 +129,7 @@ Tensor int8_linear_composed(const Tensor& input, const Tensor& weight, const Ten
   return at::clamp(y, is_signed ? -128 : 0, is_signed ? 127 : 255).to(type);
 }
 
-Tensor int8_linear_meta(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
-                        const Optional& bias, const Optional& input_scale,
-                        const Optional& input_zero, const Optional& input_factor,
-                   std::string_view activation,
-                        const Optional& add, bool add_first, const Optional& mul,
-                        const Optional& output_scale, const Optional& output_zero,
-                        std::optional<at::ScalarType> out_dtype) {
+Tensor int8_linear_meta(XPU_LITE_INT8_ARGUMENTS) {
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_int8(input, weight, weight_scale, input_scale, input_zero, input_factor, output_scale,
              output_zero, out_dtype, tail);
@@ -141,13 +137,7 @@ Tensor int8_linear_meta(const Tensor& input, const Tensor& weight, const Tensor&
                                 result_type(input, output_scale, out_dtype, tail));
 }
 
-Tensor int8_linear_host(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
-                        const Optional& bias, const Optional& input_scale,
-                        const Optional& input_zero, const Optional& input_factor,
-                   std::string_view activation,
-                        const Optional& add, bool add_first, const Optional& mul,
-                        const Optional& output_scale, const Optional& output_zero,
-                        std::optional<at::ScalarType> out_dtype) {
+Tensor int8_linear_host(XPU_LITE_INT8_ARGUMENTS) {
   namespace gemm = cpu::gemm;
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_int8(input, weight, weight_scale, input_scale, input_zero, input_factor, output_scale,
@@ -158,76 +148,39 @@ Tensor int8_linear_host(const Tensor& input, const Tensor& weight, const Tensor&
                                 out_dtype);
   };
   const auto type = result_type(input, output_scale, out_dtype, tail);
-  const auto in_type = [&]() -> std::optional<gemm::Int8Input> {
-    switch (input.scalar_type()) {
-      case at::kByte: return gemm::Int8Input::U8;
-      case at::kChar: return gemm::Int8Input::S8;
-      case at::kFloat: return gemm::Int8Input::Float;
-      case at::kBFloat16: return gemm::Int8Input::BFloat16;
-      case at::kHalf: return gemm::Int8Input::Half;
-      default: return std::nullopt;
-    }
-  }();
-  const auto c_type = [&]() -> std::optional<gemm::Int8Output> {
-    switch (type) {
-      case at::kByte: return gemm::Int8Output::U8;
-      case at::kChar: return gemm::Int8Output::S8;
-      case at::kFloat: return gemm::Int8Output::Float;
-      case at::kBFloat16: return gemm::Int8Output::BFloat16;
-      case at::kHalf: return gemm::Int8Output::Half;
-      default: return std::nullopt;
-    }
-  }();
-  bool here = in_type && c_type && is_host_operand(input) && weight.device() == input.device();
-  for (const Tensor* t : {&weight, &weight_scale}) here = here && is_host_operand(*t);
-  for (const Optional* t : {&input_scale, &input_zero, &input_factor, &output_scale, &output_zero}) {
-    here = here && (!given(*t) || is_host_operand(**t));
-  }
-  if (!here) return composed();
-  Stream& stream = stream_of(input);
-  if (!stream.runs_inline()) return composed();
-  const int64_t n = weight.size(0), k = weight.size(1);
-  c10::DimVector sizes(input.sizes().begin(), input.sizes().end());
-  sizes.back() = n;
-  Epilogue epilogue;
-  if (!epilogue.set(input, sizes, tail)) return composed();
-  const MatrixView a = matrix_view(input);
-  Tensor out = at::detail::empty_generic(sizes, device_allocator(),
-                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type,
-                                         std::nullopt);
-  if (out.numel() == 0) return out;
-  const gemm::Int8Weight source{n, k, weight.const_data_ptr<int8_t>(), weight.stride(0),
-                                weight.stride(1)};
-  const auto packed = packed_by(weight, at::kChar, gemm::int8_packed_bytes(n, k),
-                                [&](void* to) { gemm::int8_pack(source, to); });
-  const Tensor scales = weight_scale.contiguous();
-  gemm::Int8Gemm g{a.rows, n, k, a.tensor.const_data_ptr(), a.ld, *in_type, packed.get(),
-                   out.mutable_data_ptr(), n, *c_type};
-  if (given(input_scale)) g.a_scale = input_scale->const_data_ptr<float>();
-  if (given(input_zero)) g.a_zero = input_zero->const_data_ptr<int32_t>();
-  g.a_static = given(input_scale) && *in_type >= gemm::Int8Input::Float;
-  const Tensor factors = given(input_factor) ? input_factor->contiguous() : Tensor();
-  if (factors.defined()) g.a_factor = factors.const_data_ptr<float>();
-  g.w_scale = scales.const_data_ptr<float>();
-  if (given(output_scale)) g.c_scale = *output_scale->const_data_ptr<float>();
-  if (given(output_zero)) g.c_zero = *output_zero->const_data_ptr<int32_t>();
-  g.epilogue = epilogue.gemm;
-  note_route(1, kInt8Linear);
-  KernelSpan span(kInt8Linear, stream);
-  gemm::int8_gemm(g);
-  return out;
+  const auto in_type = int8_operand<gemm::Int8Input>(input.scalar_type());
+  const auto c_type = int8_operand<gemm::Int8Output>(type);
+  if (!in_type || !c_type) return composed();
+  const auto side = [&](const Optional& t) { return given(t) ? &*t : &weight; };
+  auto call = linear_call(input,
+                          {&weight, &weight_scale, side(input_scale), side(input_zero),
+                           side(input_factor), side(output_scale), side(output_zero)},
+                          weight.size(0), type, tail);
+  if (!call) return composed();
+  return call->run(kInt8Linear, [&] {
+    const auto& [n, k, a, epilogue, out, stream] = *call;
+    const gemm::Int8Weight source{n, k, weight.const_data_ptr<int8_t>(), weight.stride(0),
+                                  weight.stride(1)};
+    const auto packed = packed_by(weight, at::kChar, gemm::int8_packed_bytes(n, k),
+                                  [&](void* to) { gemm::int8_pack(source, to); });
+    const Tensor scales = weight_scale.contiguous();
+    gemm::Int8Gemm g{a.rows, n, k, a.tensor.const_data_ptr(), a.ld, *in_type, packed.get(),
+                     out.mutable_data_ptr(), n, *c_type};
+    if (given(input_scale)) g.a_scale = input_scale->const_data_ptr<float>();
+    if (given(input_zero)) g.a_zero = input_zero->const_data_ptr<int32_t>();
+    g.a_static = given(input_scale) && *in_type >= gemm::Int8Input::Float;
+    const Tensor factors = given(input_factor) ? input_factor->contiguous() : Tensor();
+    if (factors.defined()) g.a_factor = factors.const_data_ptr<float>();
+    g.w_scale = scales.const_data_ptr<float>();
+    if (given(output_scale)) g.c_scale = *output_scale->const_data_ptr<float>();
+    if (given(output_zero)) g.c_zero = *output_zero->const_data_ptr<int32_t>();
+    g.epilogue = epilogue.gemm;
+    gemm::int8_gemm(g);
+  });
 }
 
-Tensor int8_linear_autocast(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
-                            const Optional& bias, const Optional& input_scale,
-                            const Optional& input_zero, const Optional& input_factor,
-                   std::string_view activation,
-                            const Optional& add, bool add_first, const Optional& mul,
-                            const Optional& output_scale, const Optional& output_zero,
-                            std::optional<at::ScalarType> out_dtype) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow(kInt8Linear, "")
-                             .typed<decltype(int8_linear_host)>();
+Tensor int8_linear_autocast(XPU_LITE_INT8_ARGUMENTS) {
+  static const auto op = typed_operator<decltype(int8_linear_host)>(kInt8Linear);
   c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
   if (!out_dtype && !given(output_scale) && input.scalar_type() != at::kDouble) {
     // The input is quantised as it is; the result is of autocast's dtype, as linear's.

@@ -1,5 +1,6 @@
 #include "backend/aten/ops/linear_operands.h"
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/relu.h>
@@ -14,19 +15,9 @@ namespace {
 using at::Tensor;
 namespace gemm = cpu::gemm;
 
-gemm::Activation activation_of(const char* name, std::string_view text) {
-  using gemm::Activation;
-  for (const auto a : {Activation::None, Activation::ReLU, Activation::GeluErf,
-                       Activation::GeluTanh, Activation::SiLU}) {
-    if (text == gemm::activation_name(a)) return a;
-  }
-  TORCH_CHECK_VALUE(false, "[", name, "] activation must be 'none', 'relu', 'gelu', 'gelu_tanh' "
-                    "or 'silu', got '", std::string(text), "'");
-}
-
 void check_operand(const char* name, const char* which, const std::optional<Tensor>& operand,
                    const Tensor& input, const c10::SymDimVector& sizes) {
-  if (!operand || !operand->defined()) return;
+  if (!given(operand)) return;
   const auto own = operand->sym_sizes();
   bool fits = own.size() <= sizes.size();
   for (size_t i = 0; fits && i < own.size(); ++i) {
@@ -41,39 +32,47 @@ void check_operand(const char* name, const char* which, const std::optional<Tens
               " but ", which, " is on ", operand->device());
 }
 
-bool has(const std::optional<Tensor>& tensor) { return tensor && tensor->defined(); }
-
 } // namespace
+
+gemm::Activation activation_of(const char* name, std::string_view text) {
+  using gemm::Activation;
+  for (const auto a : {Activation::None, Activation::ReLU, Activation::GeluErf,
+                       Activation::GeluTanh, Activation::SiLU}) {
+    if (text == gemm::activation_name(a)) return a;
+  }
+  TORCH_CHECK_VALUE(false, "[", name, "] activation must be 'none', 'relu', 'gelu', 'gelu_tanh' "
+                    "or 'silu', got '", std::string(text), "'");
+}
 
 void check_linear(const char* name, const Tensor& input, const at::SymInt& n,
                   const at::SymInt& k, const LinearTail& tail) {
   TORCH_CHECK(input.dim() >= 1 && input.sym_size(-1) == k, "[", name, "] input of shape ",
               input.sym_sizes(), " does not fit a weight of ", k, " input features");
   activation_of(name, tail.activation);
-  if (has(tail.bias)) {
+  if (given(tail.bias)) {
     TORCH_CHECK(tail.bias->dim() == 1 && tail.bias->sym_size(0) == n, "[", name,
                 "] bias must have shape [", n, "], got ", tail.bias->sym_sizes());
     TORCH_CHECK(tail.bias->device() == input.device(), "[", name, "] input is on ",
                 input.device(), " but bias is on ", tail.bias->device());
   }
-  if (!has(tail.add) && !has(tail.mul)) return;
+  if (!given(tail.add) && !given(tail.mul)) return;
   const auto sizes = linear_sizes(input, n);
   check_operand(name, "add", tail.add, input, sizes);
   check_operand(name, "mul", tail.mul, input, sizes);
 }
 
 at::ScalarType tail_type(at::ScalarType type, const LinearTail& tail) {
-  if (has(tail.add) && tail.add->dim() > 0) {
+  if (given(tail.add) && tail.add->dim() > 0) {
     type = c10::promoteTypes(type, tail.add->scalar_type());
   }
-  if (has(tail.mul) && tail.mul->dim() > 0) {
+  if (given(tail.mul) && tail.mul->dim() > 0) {
     type = c10::promoteTypes(type, tail.mul->scalar_type());
   }
   return type;
 }
 
 Tensor apply_tail(Tensor x, const LinearTail& tail) {
-  if (has(tail.add) && tail.add_first) x = x.add(*tail.add);
+  if (given(tail.add) && tail.add_first) x = x.add(*tail.add);
   switch (activation_of("xpu_lite::linear", tail.activation)) {
     case gemm::Activation::None: break;
     case gemm::Activation::ReLU: x = at::relu(x); break;
@@ -81,8 +80,8 @@ Tensor apply_tail(Tensor x, const LinearTail& tail) {
     case gemm::Activation::GeluTanh: x = at::gelu(x, "tanh"); break;
     case gemm::Activation::SiLU: x = at::silu(x); break;
   }
-  if (has(tail.mul)) x = x.mul(*tail.mul);
-  if (has(tail.add) && !tail.add_first) x = x.add(*tail.add);
+  if (given(tail.mul)) x = x.mul(*tail.mul);
+  if (given(tail.add) && !tail.add_first) x = x.add(*tail.add);
   return x;
 }
 
@@ -99,7 +98,7 @@ bool wants_gradient(std::initializer_list<const Tensor*> operands, const LinearT
     if (t->requires_grad()) return true;
   }
   for (const auto* t : {&tail.bias, &tail.add, &tail.mul}) {
-    if (has(*t) && (*t)->requires_grad()) return true;
+    if (given(*t) && (*t)->requires_grad()) return true;
   }
   return false;
 }
@@ -150,14 +149,14 @@ bool Epilogue::set(const Tensor& input, at::IntArrayRef sizes, const LinearTail&
   };
   gemm.activation = activation_of("xpu_lite::linear", tail.activation);
   gemm.add_first = tail.add_first;
-  if (has(tail.bias)) {
+  if (given(tail.bias)) {
     if (!usable(*tail.bias)) return false;
     bias = tail.bias->contiguous();
     gemm.bias = {bias.const_data_ptr(), *gemm_type(bias.scalar_type())};
   }
   const auto matrix = [&](const std::optional<Tensor>& operand, Tensor& kept,
                           cpu::gemm::Matrix& out) {
-    if (!has(operand)) return true;
+    if (!given(operand)) return true;
     if (!usable(*operand)) return false;
     if (operand->dim() == 1 && operand->size(0) == sizes.back()) { // one row for all
       kept = operand->contiguous();
@@ -171,6 +170,26 @@ bool Epilogue::set(const Tensor& input, at::IntArrayRef sizes, const LinearTail&
     return true;
   };
   return matrix(tail.add, add, gemm.add) && matrix(tail.mul, mul, gemm.mul);
+}
+
+std::optional<LinearCall> linear_call(const Tensor& input,
+                                      std::initializer_list<const Tensor*> others, int64_t n,
+                                      at::ScalarType type, const LinearTail& tail) {
+  if (!is_host_operand(input)) return std::nullopt;
+  for (const Tensor* t : others) {
+    if (!is_host_operand(*t) || t->device() != input.device()) return std::nullopt;
+  }
+  Stream& stream = stream_of(input);
+  if (!stream.runs_inline()) return std::nullopt;
+  c10::DimVector sizes(input.sizes().begin(), input.sizes().end());
+  sizes.back() = n;
+  LinearCall call{n, input.size(-1), {}, {}, {}, &stream};
+  if (!call.epilogue.set(input, sizes, tail)) return std::nullopt;
+  call.a = matrix_view(input);
+  call.out = at::detail::empty_generic(sizes, device_allocator(),
+                                       c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type,
+                                       std::nullopt);
+  return call;
 }
 
 } // namespace xpu_lite::aten

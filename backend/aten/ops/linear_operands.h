@@ -1,17 +1,26 @@
 #pragma once
 
 // What the fused linear operators share (float, int8, weight-only): their operands as
-// matrices, their checks, and what follows the product, either as an epilogue of the GEMM
-// or as plain operators.
+// matrices, their checks, what follows the product, either as an epilogue of the GEMM
+// or as plain operators, and the frame of a call around the product itself.
 
 #include <optional>
 #include <string_view>
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 
+#include "backend/aten/core/launch.h"
 #include "backend/cpu/gemm/packed_gemm.h"
 
 namespace xpu_lite::aten {
+
+inline bool given(const std::optional<at::Tensor>& tensor) {
+  return tensor && tensor->defined();
+}
+
+// Throws where `text` is none of them; `name` is the operator's.
+cpu::gemm::Activation activation_of(const char* name, std::string_view text);
 
 // What is done with a product: see gemm::Epilogue.
 struct LinearTail {
@@ -54,5 +63,35 @@ struct Epilogue {
 
 // A dense device tensor without conjugate or negative bits.
 bool is_host_operand(const at::Tensor& tensor);
+
+// A fused linear operator about to run on the host engine: [rows, k] x [k, n] + tail -> out.
+struct LinearCall {
+  int64_t n, k;
+  MatrixView a;
+  Epilogue epilogue;
+  at::Tensor out;
+  Stream* stream;
+
+  // `product` reads a and the tail, and writes out; not called for an empty result.
+  template <class Product>
+  at::Tensor run(const char* name, const Product& product) {
+    if (out.numel() == 0) return std::move(out);
+    note_route(1, name);
+    KernelSpan span(name, *stream);
+    product();
+    return std::move(out);
+  }
+};
+// Nothing where some operand is not the engine's to read, or work is queued before it: the
+// caller composes. `others` are the operands beside input and tail.
+std::optional<LinearCall> linear_call(const at::Tensor& input,
+                                      std::initializer_list<const at::Tensor*> others, int64_t n,
+                                      at::ScalarType type, const LinearTail& tail);
+
+// The operator `name` as the dispatcher calls it, for kernels of keys above the backend's.
+template <class Function>
+c10::TypedOperatorHandle<Function> typed_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Function>();
+}
 
 } // namespace xpu_lite::aten

@@ -1,10 +1,7 @@
-#include <ATen/EmptyTensor.h>
 #include <ATen/autocast_mode.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/stack.h>
 
-#include "backend/aten/core/launch.h"
 #include "backend/aten/ops/int8_linear.h"
 #include "backend/aten/ops/linear_operands.h"
 #include "backend/aten/ops/packed_weights.h"
@@ -17,7 +14,6 @@ using at::Tensor;
 using Optional = std::optional<Tensor>;
 constexpr const char* kWeightOnly = "xpu_lite::weight_only_linear";
 
-bool is_there(const Optional& tensor) { return tensor && tensor->defined(); }
 bool is_int4(const Tensor& weight) { return weight.scalar_type() == at::kByte; }
 at::SymInt features(const Tensor& weight) {
   return is_int4(weight) ? weight.sym_size(1) * 2 : weight.sym_size(1);
@@ -34,7 +30,7 @@ void check_weight_only(const Tensor& input, const Tensor& weight, const Tensor& 
                     "] group must be a multiple of 8 or at least in_features, got ", group);
   const auto groups = (k + group - 1) / group;
   for (const Optional& each : {Optional(scale), zero}) {
-    if (!is_there(each)) continue;
+    if (!given(each)) continue;
     TORCH_CHECK(each->dim() == 2 && each->sym_size(0) == n && each->sym_size(1) == groups &&
                     each->scalar_type() == at::kFloat,
                 "[", kWeightOnly, "] scale and zero must be float32 of [", n, ", ", groups,
@@ -58,7 +54,7 @@ Tensor dequantised_weight(const Tensor& weight, const Tensor& scale, const Optio
   const auto wide = [&](const Tensor& t) {
     return t.repeat_interleave_symint(group, 1).narrow_symint(1, 0, k);
   };
-  return (is_there(zero) ? q.sub(wide(*zero)) : q).mul(wide(scale));
+  return (given(zero) ? q.sub(wide(*zero)) : q).mul(wide(scale));
 }
 
 // A form made of weight, scale and zero.
@@ -70,8 +66,8 @@ std::shared_ptr<const void> form_of(const Tensor& weight, const Tensor& scale, c
         t.storage_offset();
   };
   c10::SmallVector<Tensor, 2> others{scale};
-  if (is_there(zero)) others.push_back(*zero);
-  return packed_by(weight, kind, bytes, pack, {group, place(scale), is_there(zero) ? place(*zero) : 0},
+  if (given(zero)) others.push_back(*zero);
+  return packed_by(weight, kind, bytes, pack, {group, place(scale), given(zero) ? place(*zero) : 0},
                    others);
 }
 
@@ -80,7 +76,7 @@ std::shared_ptr<const void> packed_weight_only(const Tensor& weight, const Tenso
   namespace gemm = cpu::gemm;
   const int bits = is_int4(weight) ? 4 : 8;
   const int64_t n = weight.size(0), k = weight.size(1) * (bits == 4 ? 2 : 1);
-  const bool zeros = is_there(zero);
+  const bool zeros = given(zero);
   const auto pack = [&](void* out) {
     const Tensor stored = weight.contiguous(), scales = scale.contiguous();
     const Tensor zeros_of = zeros ? zero->contiguous() : Tensor();
@@ -116,7 +112,7 @@ std::shared_ptr<const void> widened(const Tensor& weight, const Tensor& scale, c
   const auto pack = [&](void* out) {
     constexpr int64_t kColumns = 32; // of a panel: panels follow one another
     const Tensor stored = weight.contiguous(), scales = scale.contiguous();
-    const Tensor zeros_of = is_there(zero) ? zero->contiguous() : Tensor();
+    const Tensor zeros_of = given(zero) ? zero->contiguous() : Tensor();
     const int64_t groups = scale.size(1);
     const size_t panel_bytes = gemm::packed_bytes(cpu::DType::BFloat16, kColumns, k);
     std::vector<float> values(static_cast<size_t>(kColumns * k));
@@ -140,31 +136,22 @@ std::shared_ptr<const void> widened(const Tensor& weight, const Tensor& scale, c
 
 } // namespace
 
-Tensor weight_only_linear_composed(const Tensor& input, const Tensor& weight, const Tensor& scale,
-                                   const Optional& zero, const Optional& bias, int64_t group,
-                                   std::string_view activation, const Optional& add,
-                                   bool add_first, const Optional& mul) {
+Tensor weight_only_linear_composed(XPU_LITE_WEIGHT_ONLY_ARGUMENTS) {
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_weight_only(input, weight, scale, zero, group, tail);
   const auto type = input.scalar_type();
   const Tensor w = dequantised_weight(weight, scale, zero, group).to(type);
-  return apply_tail(at::linear(input, w, is_there(bias) ? Optional(bias->to(type)) : Optional()), tail);
+  return apply_tail(at::linear(input, w, given(bias) ? Optional(bias->to(type)) : Optional()), tail);
 }
 
-Tensor weight_only_linear_meta(const Tensor& input, const Tensor& weight, const Tensor& scale,
-                               const Optional& zero, const Optional& bias, int64_t group,
-                               std::string_view activation, const Optional& add, bool add_first,
-                               const Optional& mul) {
+Tensor weight_only_linear_meta(XPU_LITE_WEIGHT_ONLY_ARGUMENTS) {
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_weight_only(input, weight, scale, zero, group, tail);
   return input.new_empty_symint(linear_sizes(input, weight.sym_size(0)),
                                 tail_type(input.scalar_type(), tail));
 }
 
-Tensor weight_only_linear_host(const Tensor& input, const Tensor& weight, const Tensor& scale,
-                               const Optional& zero, const Optional& bias, int64_t group,
-                               std::string_view activation, const Optional& add, bool add_first,
-                               const Optional& mul) {
+Tensor weight_only_linear_host(XPU_LITE_WEIGHT_ONLY_ARGUMENTS) {
   namespace gemm = cpu::gemm;
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_weight_only(input, weight, scale, zero, group, tail);
@@ -174,45 +161,28 @@ Tensor weight_only_linear_host(const Tensor& input, const Tensor& weight, const 
   };
   const auto type = tail_type(input.scalar_type(), tail);
   const auto a_type = gemm_type(input.scalar_type()), c_type = gemm_type(type);
-  bool here = a_type && c_type && weight.device() == input.device();
-  for (const Tensor* t : {&input, &weight, &scale}) here = here && is_host_operand(*t);
-  if (!here || (is_there(zero) && !is_host_operand(*zero))) return composed();
-  Stream& stream = stream_of(input);
-  if (!stream.runs_inline()) return composed();
-  const int bits = is_int4(weight) ? 4 : 8;
-  const int64_t n = weight.size(0), k = weight.size(1) * (bits == 4 ? 2 : 1);
-  c10::DimVector sizes(input.sizes().begin(), input.sizes().end());
-  sizes.back() = n;
-  Epilogue epilogue;
-  if (!epilogue.set(input, sizes, tail)) return composed();
-  const MatrixView a = matrix_view(input);
-  Tensor out = at::detail::empty_generic(sizes, device_allocator(),
-                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), type,
-                                         std::nullopt);
-  if (out.numel() == 0) return out;
-  const bool many = bits == 8 && *a_type == cpu::DType::BFloat16 && a.rows >= kManyRows;
-  const auto packed = many ? widened(weight, scale, zero, group)
-                           : packed_weight_only(weight, scale, zero, group);
-  note_route(1, kWeightOnly);
-  KernelSpan span(kWeightOnly, stream);
-  if (many) {
-    gemm::gemm({*a_type, a.rows, n, k, a.tensor.const_data_ptr(), a.ld, packed.get(),
-                out.mutable_data_ptr(), n, *c_type, epilogue.gemm});
-    return out;
-  }
-  gemm::weight_only_gemm({bits, a.rows, n, k, group, is_there(zero), a.tensor.const_data_ptr(),
-                          a.ld, *a_type, packed.get(), out.mutable_data_ptr(), n, *c_type,
-                          epilogue.gemm});
-  return out;
+  if (!a_type || !c_type) return composed();
+  auto call = linear_call(input, {&weight, &scale, given(zero) ? &*zero : &scale}, weight.size(0),
+                          type, tail);
+  if (!call) return composed();
+  return call->run(kWeightOnly, [&] {
+    const auto& [n, k, a, epilogue, out, stream] = *call;
+    const int bits = is_int4(weight) ? 4 : 8;
+    if (bits == 8 && *a_type == cpu::DType::BFloat16 && a.rows >= kManyRows) {
+      const auto packed = widened(weight, scale, zero, group);
+      gemm::gemm({*a_type, a.rows, n, k, a.tensor.const_data_ptr(), a.ld, packed.get(),
+                  out.mutable_data_ptr(), n, *c_type, epilogue.gemm});
+      return;
+    }
+    const auto packed = packed_weight_only(weight, scale, zero, group);
+    gemm::weight_only_gemm({bits, a.rows, n, k, group, given(zero), a.tensor.const_data_ptr(),
+                            a.ld, *a_type, packed.get(), out.mutable_data_ptr(), n, *c_type,
+                            epilogue.gemm});
+  });
 }
 
-Tensor weight_only_linear_autocast(const Tensor& input, const Tensor& weight, const Tensor& scale,
-                                   const Optional& zero, const Optional& bias, int64_t group,
-                                   std::string_view activation, const Optional& add,
-                                   bool add_first, const Optional& mul) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow(kWeightOnly, "")
-                             .typed<decltype(weight_only_linear_host)>();
+Tensor weight_only_linear_autocast(XPU_LITE_WEIGHT_ONLY_ARGUMENTS) {
+  static const auto op = typed_operator<decltype(weight_only_linear_host)>(kWeightOnly);
   c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
   const auto to = at::autocast::get_lower_precision_fp_from_device_type(kDevice);
   return op.call(at::autocast::cached_cast(to, input, kDevice), weight, scale, zero, bias, group,
