@@ -10,12 +10,17 @@ namespace xpu_lite::cpu::gemm {
 namespace XPU_LITE_LEVEL {
 namespace {
 
+// Several taps are of whole tiles of k: behind the last group of one comes the next one's.
 void int8_tile(const Int8Tile& t) {
   const auto product = t.a_signed ? amx::TileProduct::s8s8 : amx::TileProduct::u8s8;
-  amx::tile_gemm_amx(product,
-                     {t.rows, kInt8Panel, t.k, t.a, t.lda, t.panel, kInt8Panel * kInt8Group,
-                      16 * kInt8Group, t.sums, kInt8Panel * 4, false},
-                     amx::thread_tiles());
+  const int8_t* panel = t.panel;
+  for (int tap = 0; tap < t.taps; ++tap, panel += t.k * kInt8Panel) {
+    const char* a = static_cast<const char*>(t.a) + (t.offsets ? t.offsets[tap] : 0);
+    amx::tile_gemm_amx(product,
+                       {t.rows, kInt8Panel, t.k, a, t.lda, panel, kInt8Panel * kInt8Group,
+                        16 * kInt8Group, t.sums, kInt8Panel * 4, tap > 0},
+                       amx::thread_tiles());
+  }
 }
 
 } // namespace

@@ -14,23 +14,25 @@ constexpr int kRowsOfTile = 4;
 // pairs.
 template <int kRows>
 void int8_rows(const Int8Tile& t) {
-  const char* a = static_cast<const char*>(t.a);
   const int64_t groups = (t.k + 3) / 4;
   for (int column = 0; column < kInt8Panel; column += 8) {
     __m256i sum[kRows][2];
     for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
-    for (int64_t p = 0; p < groups; ++p) {
-      const __m128i* from =
-          reinterpret_cast<const __m128i*>(t.panel + p * 128 + column * kInt8Group);
-      const __m256i b0 = _mm256_cvtepi8_epi16(_mm_load_si128(from));
-      const __m256i b1 = _mm256_cvtepi8_epi16(_mm_load_si128(from + 1));
+    const int8_t* panel = t.panel + column * kInt8Group;
+    for (int tap = 0; tap < t.taps; ++tap, panel += groups * 128) {
+      const char* a = static_cast<const char*>(t.a) + (t.offsets ? t.offsets[tap] : 0);
+      for (int64_t p = 0; p < groups; ++p) {
+        const __m128i* from = reinterpret_cast<const __m128i*>(panel + p * 128);
+        const __m256i b0 = _mm256_cvtepi8_epi16(_mm_load_si128(from));
+        const __m256i b1 = _mm256_cvtepi8_epi16(_mm_load_si128(from + 1));
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        int32_t four;
-        __builtin_memcpy(&four, a + r * t.lda + p * 4, 4);
-        const __m256i x = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
-        sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(x, b0));
-        sum[r][1] = _mm256_add_epi32(sum[r][1], _mm256_madd_epi16(x, b1));
+        for (int r = 0; r < kRows; ++r) {
+          int32_t four;
+          __builtin_memcpy(&four, a + r * t.lda + p * 4, 4);
+          const __m256i x = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
+          sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(x, b0));
+          sum[r][1] = _mm256_add_epi32(sum[r][1], _mm256_madd_epi16(x, b1));
+        }
       }
     }
     for (int r = 0; r < kRows; ++r) {

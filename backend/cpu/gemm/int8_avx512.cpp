@@ -18,21 +18,24 @@ void int8_rows(const Int8Tile& t) {
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < 4; ++v) sum[r][v] = _mm512_setzero_si512();
   }
-  const char* a = static_cast<const char*>(t.a);
+  const char* panel = reinterpret_cast<const char*>(t.panel);
   const int64_t groups = (t.k + 3) / 4;
-  for (int64_t p = 0; p < groups; ++p) {
-    __m512i b[4];
-    for (int v = 0; v < 4; ++v) {
-      b[v] = _mm512_cvtepi8_epi16(_mm256_load_si256(
-          reinterpret_cast<const __m256i*>(t.panel + p * 128 + v * 32)));
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      int32_t four;
-      __builtin_memcpy(&four, a + r * t.lda + p * 4, 4);
-      const __m512i x = _mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
+  for (int tap = 0; tap < t.taps; ++tap, panel += groups * 128) {
+    const char* a = static_cast<const char*>(t.a) + (t.offsets ? t.offsets[tap] : 0);
+    for (int64_t p = 0; p < groups; ++p) {
+      __m512i b[4];
       for (int v = 0; v < 4; ++v) {
-        sum[r][v] = _mm512_add_epi32(sum[r][v], _mm512_madd_epi16(x, b[v]));
+        b[v] = _mm512_cvtepi8_epi16(_mm256_load_si256(
+            reinterpret_cast<const __m256i*>(panel + p * 128 + v * 32)));
+      }
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        int32_t four;
+        __builtin_memcpy(&four, a + r * t.lda + p * 4, 4);
+        const __m512i x = _mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
+        for (int v = 0; v < 4; ++v) {
+          sum[r][v] = _mm512_add_epi32(sum[r][v], _mm512_madd_epi16(x, b[v]));
+        }
       }
     }
   }

@@ -12,19 +12,21 @@ void int8_rows(const Int8Tile& t) {
   __m512i sum[kRows][2];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_si512();
-  const char* a = static_cast<const char*>(t.a);
   const char* b = reinterpret_cast<const char*>(t.panel);
   const int64_t groups = (t.k + 3) / 4;
-  for (int64_t p = 0; p < groups; ++p) {
-    const __m512i b0 = _mm512_load_si512(b + p * 128);
-    const __m512i b1 = _mm512_load_si512(b + p * 128 + 64);
+  for (int tap = 0; tap < t.taps; ++tap, b += groups * 128) {
+    const char* a = static_cast<const char*>(t.a) + (t.offsets ? t.offsets[tap] : 0);
+    for (int64_t p = 0; p < groups; ++p) {
+      const __m512i b0 = _mm512_load_si512(b + p * 128);
+      const __m512i b1 = _mm512_load_si512(b + p * 128 + 64);
 #pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      int32_t four;
-      __builtin_memcpy(&four, a + r * t.lda + p * 4, 4);
-      const __m512i x = _mm512_set1_epi32(four);
-      sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], x, b0);
-      sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], x, b1);
+      for (int r = 0; r < kRows; ++r) {
+        int32_t four;
+        __builtin_memcpy(&four, a + r * t.lda + p * 4, 4);
+        const __m512i x = _mm512_set1_epi32(four);
+        sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], x, b0);
+        sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], x, b1);
+      }
     }
   }
 #pragma GCC unroll 16

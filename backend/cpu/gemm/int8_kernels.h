@@ -18,7 +18,8 @@ constexpr int64_t int8_panels(int64_t n) { return (n + kInt8Panel - 1) / kInt8Pa
 constexpr int64_t int8_panel_bytes(int64_t k) { return int8_padded_k(k) * kInt8Panel; }
 
 // sums[rows][kInt8Panel] = a[rows][k] * panel. a's rows can be read up to a multiple of 4;
-// what lies beyond k meets zeros.
+// what lies beyond k meets zeros. A convolution's rows are several stretches of k each:
+// those of tap i begin at a + offsets[i], and their parts of the panel follow each other.
 struct Int8Tile {
   const void* a;
   int64_t lda;  // bytes
@@ -27,6 +28,8 @@ struct Int8Tile {
   int32_t* sums;  // on a 64-byte boundary
   int rows;
   bool a_signed;
+  int taps = 1;
+  const int64_t* offsets = nullptr;  // bytes; null: one tap at a
 };
 
 // Rows as the kernels want them, with what quantises each.
