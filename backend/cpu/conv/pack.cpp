@@ -2,8 +2,10 @@
 // rows, then its columns, then the channels; or columns, rows, channels, where there are
 // few of these.
 
+#include <cstring>
 #include <vector>
 
+#include "backend/cpu/conv/pack_taps.h"
 #include "backend/cpu/conv/plan.h"
 #include "backend/cpu/kernels/scalar_types.h"
 #include "backend/cpu/parallel.h"
@@ -40,6 +42,51 @@ void spread(const Filter& f, int64_t padded, T* out) {
   });
 }
 
+// Registers at a time, where one of the dimensions is dense: with channels last that is the
+// outputs or the channels of one tap, which is packed as a weight of its own.
+bool pack_panels(const Filter& f, int64_t padded, char* out) {
+  const bool by_tap = f.strides[0] == 1 || f.strides[1] == 1;
+  const int64_t taps = f.height * f.width;
+  if (isa() < Isa::Avx2 || f.dtype == DType::Half || f.data_dtype == DType::Half ||
+      (!by_tap && !taps_are_dense(f))) {
+    return false;
+  }
+  const bool wide = isa() >= Isa::Avx512;
+  const bool by_column = interleaves_rows(f.dtype, f.channels, f.height, f.width);
+  std::vector<int64_t> order(static_cast<size_t>(taps)); // of taps in memory
+  for (int64_t i = 0; i < taps; ++i) {
+    const int64_t t = !by_tap && f.strides[3] < 0 ? taps - 1 - i : i;
+    order[static_cast<size_t>(i)] = by_column ? t % f.width * f.height + t / f.width : t;
+  }
+  const int64_t size = dtype_size(f.dtype), tap_bytes = padded * gemm::kPanel * size;
+  const int64_t panels = gemm::panels_of(f.out_channels);
+  const int64_t k = taps * padded, panel_bytes = gemm::panel_k(f.dtype, k) * gemm::kPanel * size;
+  const int64_t grain = std::max<int64_t>(1, (1 << 17) / std::max<int64_t>(1, panel_bytes));
+  parallel_for(0, panels, grain, [&](int64_t first, int64_t last) {
+    for (int64_t panel = first; panel < last; ++panel) {
+      char* to = out + panel * panel_bytes;
+      if ((panel + 1) * gemm::kPanel > f.out_channels || padded != f.channels ||
+          k * gemm::kPanel * size != panel_bytes) {
+        std::memset(to, 0, static_cast<size_t>(panel_bytes));
+      }
+      if (!by_tap) {
+        const TapPanel task{&f, panel, padded, order.data()};
+        wide ? avx512::pack_taps(task, to) : avx2::pack_taps(task, to);
+        continue;
+      }
+      for (int64_t t = 0; t < taps; ++t) {
+        const int64_t at = t / f.width * f.strides[2] + t % f.width * f.strides[3];
+        const gemm::Weight tap{f.dtype, f.out_channels, f.channels,
+                               static_cast<const char*>(f.data) + at * dtype_size(f.data_dtype),
+                               f.data_dtype, f.strides[0], f.strides[1]};
+        char* place = to + order[static_cast<size_t>(t)] * tap_bytes;
+        wide ? gemm::avx512::pack_panel(tap, panel, place) : gemm::avx2::pack_panel(tap, panel, place);
+      }
+    }
+  });
+  return true;
+}
+
 } // namespace
 
 size_t packed_bytes(const Filter& f) {
@@ -62,6 +109,7 @@ void pack(const Filter& f, void* out) {
                 dense ? 1 : f.strides[1]}, out);
     return;
   }
+  if (pack_panels(f, padded, static_cast<char*>(out))) return;
   const size_t bytes = static_cast<size_t>(f.out_channels * k * dtype_size(f.data_dtype));
   std::vector<char> dense_filter(bytes);
   if (dtype_size(f.data_dtype) == 4) {
