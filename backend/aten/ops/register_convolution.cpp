@@ -4,6 +4,7 @@
 #include "backend/aten/core/install.h"
 #include "backend/aten/core/route2.h"
 #include "backend/aten/ops/convolution.h"
+#include "backend/aten/ops/int8_convolution.h"
 #include "backend/aten/ops/packed_convolution.h"
 
 namespace xpu_lite::aten {
@@ -27,14 +28,26 @@ TORCH_LIBRARY_FRAGMENT(xpu_lite, m) {
   m.def("xpu_lite::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, "
         "int[] padding, int[] dilation, int groups, *, str activation=\"none\", "
         "Tensor? add=None) -> Tensor", {at::Tag::pt2_compliant_tag});
+  m.def("xpu_lite::int8_convolution(Tensor input, Tensor weight, Tensor weight_scale, "
+        "Tensor? bias, int[] stride, int[] padding, int[] dilation, *, Tensor input_scale, "
+        "Tensor? input_zero=None, str activation=\"none\", Tensor? add=None, "
+        "Tensor? add_scale=None, Tensor? add_zero=None, Tensor? output_scale=None, "
+        "Tensor? output_zero=None, ScalarType? out_dtype=None) -> Tensor",
+        {at::Tag::pt2_compliant_tag});
 }
 
 XPU_LITE_HOST_IMPL(xpu_lite, PrivateUse1, m) {
   m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_host));
+  m.impl("xpu_lite::int8_convolution", TORCH_FN(int8_convolution_host));
 }
 
 TORCH_LIBRARY_IMPL(xpu_lite, CompositeExplicitAutograd, m) {
   m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_composed));
+  m.impl("xpu_lite::int8_convolution", TORCH_FN(int8_convolution_composed));
+}
+
+TORCH_LIBRARY_IMPL(xpu_lite, Meta, m) {
+  m.impl("xpu_lite::int8_convolution", TORCH_FN(int8_convolution_meta));
 }
 
 TORCH_LIBRARY_IMPL(xpu_lite, Autograd, m) {
@@ -43,6 +56,7 @@ TORCH_LIBRARY_IMPL(xpu_lite, Autograd, m) {
 
 TORCH_LIBRARY_IMPL(xpu_lite, AutocastPrivateUse1, m) {
   m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_autocast));
+  m.impl("xpu_lite::int8_convolution", TORCH_FN(int8_convolution_autocast));
 }
 
 } // namespace
