@@ -14,6 +14,7 @@
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
+#include "backend/aten/ops/attention_layout.h"
 #include "backend/cpu/attention/attention.h"
 
 namespace xpu_lite::aten {
@@ -106,24 +107,6 @@ cpu::AttentionShape shape_of(const Tensor& q, const Tensor& k, const Tensor& v, 
   s.causal = is_causal;
   s.dropout = dropout_p;
   return s;
-}
-
-// Would the CPU take torch's flash kernel? Its output is laid out as the query is, and its
-// gradients by rows of all heads.
-bool flash_layout(const Tensor& q, const Tensor& k, const Tensor& v,
-                  const std::optional<Tensor>& mask, double dropout_p) {
-  if (q.dim() != 4 || dropout_p != 0 || v.size(-1) != q.size(-1) || q.stride(-1) != 1 ||
-      k.stride(-1) != 1 || v.stride(-1) != 1 || !at::globalContext().userEnabledFlashSDP()) {
-    return false;
-  }
-  return !mask || !mask->defined() ||
-      ((mask->dim() == 2 || mask->dim() == 4) && !mask->requires_grad());
-}
-
-// [batch, heads, length, width], in memory by rows of all heads if `by_row`.
-Tensor empty_attention(at::IntArrayRef sizes, const at::TensorOptions& options, bool by_row) {
-  if (!by_row) return at::empty(sizes, options);
-  return at::empty({sizes[0], sizes[2], sizes[1], sizes[3]}, options).transpose(1, 2);
 }
 
 void check_memory(bool done) {
@@ -241,15 +224,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
   const bool by_row = flash_layout(query, key, value, mask, dropout_p);
   Tensor grad_query = empty_attention(query.sizes(), query.options(), by_row);
   Tensor grad_value = empty_attention(value.sizes(), value.options(), by_row);
-  Tensor grad_key;
-  if (by_row || query.size(-3) != key.size(-3)) {
-    grad_key = empty_attention(key.sizes(), key.options(), by_row);
-  } else {
-    // The CPU composes this gradient as that of a transposed key, whose layout it keeps.
-    auto transposed = key.sizes().vec();
-    std::swap(transposed[transposed.size() - 1], transposed[transposed.size() - 2]);
-    grad_key = at::empty(transposed, key.options()).transpose(-1, -2);
-  }
+  Tensor grad_key = empty_key_gradient(query, key, by_row);
   p.query = view_of(query), p.key = view_of(key), p.value = view_of(value);
   p.out = view_of(out), p.grad_out = view_of(grad_out);
   p.logsumexp = lse.data_ptr();

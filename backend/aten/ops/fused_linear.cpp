@@ -35,7 +35,11 @@ void check_fused_linear(const Tensor& input, const Tensor& weight, const LinearT
 Tensor fused_linear_composed(XPU_LITE_LINEAR_ARGUMENTS) {
   const LinearTail tail{bias, activation, add, add_first, mul};
   check_fused_linear(input, weight, tail);
-  return apply_tail(at::linear(input, weight, bias), tail);
+  const auto type = tail_type(input.scalar_type(), tail);
+  if (type == input.scalar_type()) return apply_tail(at::linear(input, weight, bias), tail);
+  // The result's dtype is a wider one: so are the sums.
+  const auto wide_bias = given(bias) ? std::optional<Tensor>(bias->to(type)) : std::nullopt;
+  return apply_tail(at::linear(input.to(type), weight.to(type), wide_bias), tail);
 }
 
 Tensor fused_linear_meta(XPU_LITE_LINEAR_ARGUMENTS) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/scalar_tensor.h>
 
 #include "backend/aten/generator.h"
+#include "backend/aten/ops/attention_layout.h"
 #include "backend/aten/sycl/run.h"
 #include "backend/xpu/ops/attention.h"
 
@@ -119,11 +120,6 @@ Tensor dropout_factors(const Tensor& query, const Tensor& key, const Tensor& val
 
 [[maybe_unused]] const bool factors_set = (attention_dropout_factors = &dropout_factors, true);
 
-// The layout of the flash kernel's gradients: [batch, L, heads, E] in memory.
-Tensor empty_by_length(const Tensor& like, int64_t width) {
-  return at::empty({like.size(0), like.size(2), like.size(1), width}, like.options()).transpose(1, 2);
-}
-
 } // namespace
 
 FusedAttentionResult fused_attention(const Tensor& query, const Tensor& key, const Tensor& value,
@@ -140,7 +136,9 @@ FusedAttentionResult fused_attention(const Tensor& query, const Tensor& key, con
   }
   auto sizes = query.sizes().vec();
   sizes.back() = p.value_width;
-  Tensor out = at::empty(sizes, query.options());
+  Tensor out = flash_layout(query, key, value, attn_bias, dropout_p)
+                   ? at::empty_like(query)
+                   : at::empty(sizes, query.options());
   Tensor lse = new_logsumexp(p, query);
   forward(call, query, key, value, attn_bias, out, lse);
   const auto host = at::TensorOptions().dtype(at::kLong).device(at::kCPU);
@@ -171,14 +169,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> fused_attention_backward(
     call.problem.seed = static_cast<uint64_t>(philox_seed.item<int64_t>());
     call.problem.offset = static_cast<uint64_t>(philox_offset.item<int64_t>());
   }
-  Tensor grad_query = at::empty_like(query, at::MemoryFormat::Contiguous);
-  // The CPU composes this gradient as that of a transposed key, whose layout it keeps.
-  auto transposed = key.sizes().vec();
-  std::swap(transposed[transposed.size() - 1], transposed[transposed.size() - 2]);
-  Tensor grad_key = query.size(-3) == key.size(-3)
-                        ? at::empty(transposed, key.options()).transpose(-1, -2)
-                        : at::empty_like(key, at::MemoryFormat::Contiguous);
-  Tensor grad_value = at::empty_like(value, at::MemoryFormat::Contiguous);
+  const bool by_row = flash_layout(query, key, value, mask, dropout_p);
+  Tensor grad_query = empty_attention(query.sizes(), query.options(), by_row);
+  Tensor grad_key = empty_key_gradient(query, key, by_row);
+  Tensor grad_value = empty_attention(value.sizes(), value.options(), by_row);
   Tensor grad_bias;
   if (attn_bias.defined() && grad_input_mask[3]) {
     grad_bias = at::empty_like(attn_bias, at::MemoryFormat::Contiguous);
@@ -204,9 +198,11 @@ std::tuple<Tensor, Tensor> flash_attention(const Tensor& query, const Tensor& ke
   check(query, key, value, attn_mask, 0, is_causal && !(attn_mask && attn_mask->defined()));
   xpu::AttentionForward call;
   call.problem = problem_of(query, key, value, 0, is_causal, scale);
+  auto sizes = query.sizes().vec();
+  sizes.back() = call.problem.value_width;
   Tensor out = call.problem.value_width == call.problem.width
                    ? at::empty_like(query)
-                   : empty_by_length(query, call.problem.value_width);
+                   : empty_attention(sizes, query.options(), true);
   Tensor lse = new_logsumexp(call.problem, query);
   forward(call, query, key, value, attn_mask, out, lse);
   return {std::move(out), std::move(lse)};
@@ -220,9 +216,9 @@ std::tuple<Tensor, Tensor, Tensor> flash_attention_backward(
   check(query, key, value, attn_mask, 0, is_causal && !(attn_mask && attn_mask->defined()));
   xpu::AttentionBackward call;
   call.problem = problem_of(query, key, value, 0, is_causal, scale);
-  Tensor grad_query = empty_by_length(query, query.size(-1));
-  Tensor grad_key = empty_by_length(key, key.size(-1));
-  Tensor grad_value = empty_by_length(value, value.size(-1));
+  Tensor grad_query = empty_attention(query.sizes(), query.options(), true);
+  Tensor grad_key = empty_attention(key.sizes(), key.options(), true);
+  Tensor grad_value = empty_attention(value.sizes(), value.options(), true);
   backward(call, grad_out, query, key, value, attn_mask, out, logsumexp, grad_query, grad_key,
            grad_value);
   return {std::move(grad_query), std::move(grad_key), std::move(grad_value)};

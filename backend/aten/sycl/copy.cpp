@@ -81,6 +81,13 @@ void finish(const at::Tensor& host, Stream& stream, bool non_blocking) {
   }
 }
 
+// The same, for what the host is to read. Programs read it without waiting, and get away with it
+// where such a copy is quick (ZeroRedundancyOptimizer does). A CPU device has no other engine
+// for copies: nothing is lost by waiting there.
+void finish_read(const at::Tensor& host, Stream& stream, bool non_blocking) {
+  finish(host, stream, non_blocking && !xpu::limits(stream.device()).is_cpu);
+}
+
 void copy_to_device(const at::Tensor& src, const at::Tensor& dst, bool non_blocking) {
   Stream& stream = stream_of(dst);
   if (is_plain(src, dst)) {
@@ -105,7 +112,7 @@ void copy_to_host(const at::Tensor& src, const at::Tensor& dst, bool non_blockin
   Stream& stream = stream_of(src);
   if (is_plain(src, dst)) {
     copy_bytes_async("copy DtoH", stream, dst, src);
-    finish(dst, stream, non_blocking);
+    finish_read(dst, stream, non_blocking);
     return;
   }
   const at::Tensor plain = plain_on_device(src);
@@ -113,7 +120,7 @@ void copy_to_host(const at::Tensor& src, const at::Tensor& dst, bool non_blockin
       dst.sizes() == plain.sizes() && !dst.is_conj() && !dst.is_neg();
   if (direct) {
     copy_bytes_async("copy DtoH", stream, dst, plain);
-    finish(dst, stream, non_blocking);
+    finish_read(dst, stream, non_blocking);
     return;
   }
   at::Tensor host = at::empty(plain.sizes(), plain.options().device(c10::kCPU));

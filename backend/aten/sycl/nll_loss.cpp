@@ -29,6 +29,11 @@ void check_target(const char* op, const Tensor& self, const Tensor& target) {
               "expected scalar type Long but found ", target.scalar_type());
 }
 
+void check_same_type(const Tensor& self, const Tensor& other) {
+  TORCH_CHECK(!other.defined() || other.scalar_type() == self.scalar_type(),
+              "expected scalar type ", self.scalar_type(), " but found ", other.scalar_type());
+}
+
 Tensor dense_loss(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
 const void* data(const Tensor& t) { return t.defined() ? in(t) : nullptr; }
 
@@ -38,6 +43,7 @@ void forward(const char* op, const Tensor& self, const Tensor& target, const Ten
              const Tensor& total_weight, int64_t classes, int64_t positions) {
   const xpu::DType type = type_of(op, self);
   check_target(op, self, target);
+  check_same_type(self, weight);
   const bool each = output.dim() != 0 && reduction == at::Reduction::None;
   if (target.numel() == 0) {
     total_weight.zero_();
@@ -76,6 +82,7 @@ void backward(const char* op, const Tensor& grad_output, const Tensor& self,
               int64_t classes, int64_t positions) {
   const xpu::DType type = type_of(op, self);
   check_target(op, self, target);
+  for (const Tensor& other : {grad_output, weight, total_weight}) check_same_type(self, other);
   if (grad_input.numel() == 0) return;
   const Tensor grad = grad_output.contiguous(), goals = target.contiguous(),
                weights = dense_loss(weight);
