@@ -1,5 +1,5 @@
 # Most of the time of a small file that includes torch or SYCL goes into their headers.
-# Such a target is compiled in batches of `files`, where XPU_LITE_UNITY is on: names in
+# Such a target is compiled in batches of `files` (0: in one), where XPU_LITE_UNITY is on: names in
 # anonymous namespaces must then differ within the target.
 function(xpu_lite_unity target files)
   if(XPU_LITE_UNITY)
