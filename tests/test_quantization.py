@@ -1,4 +1,4 @@
-"""quantize(): int8 and int4 linear layers, their operators, and what they do to a model."""
+"""quantize(): int8 and int4 layers, their operators, and what they do to a model."""
 
 import copy
 import importlib.util
@@ -9,7 +9,8 @@ import torch.nn.functional as F
 import torch_xpu_lite
 from engine import host_only
 from torch import nn
-from torch_xpu_lite.quantization import QuantizedLinear, WeightOnlyLinear, quantize, weights
+from torch_xpu_lite.quantization import (
+    QuantizedConv2d, QuantizedLinear, WeightOnlyLinear, quantize, weights)
 from torch_xpu_lite.quantization.observers import InputObserver
 
 DEV = "xpu_lite"
@@ -269,6 +270,190 @@ def test_models_that_cannot_be_quantized():
         quantize(mlp().double(), mode="dynamic")
     with pytest.raises(RuntimeError, match="QuantizedLinear is for inference"):
         quantize(mlp(), mode="dynamic").train()
+
+
+# convolutions
+
+
+int8_convolution = torch.ops.xpu_lite.int8_convolution
+
+
+def one(value, dtype=torch.float32):
+    return torch.tensor([value], dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [*TOLERANCE, torch.uint8, torch.int8])
+@pytest.mark.parametrize("size,stride,padding,dilation,channels", [
+    (1, 1, 0, 1, 24), (1, 2, 0, 1, 64), (3, 1, 1, 1, 20), (3, 2, 1, 2, 18), (7, 2, 3, 1, 3)])
+def test_int8_convolution_equals_the_composition(dtype, size, stride, padding, dilation, channels):
+    torch.manual_seed(size)
+    quantised = dtype in (torch.uint8, torch.int8)
+    x = (torch.randint(0, 100, (2, channels, 13, 11)) if quantised
+         else torch.randn(2, channels, 13, 11)).to(dtype)
+    q, scale = weights.rows_to_int8(torch.randn(40, channels * size * size))
+    given = dict(input_scale=one(0.03), input_zero=one(90, torch.int32))
+    args = [q.view(40, channels, size, size), scale, torch.randn(40)]
+    window = [[stride] * 2, [padding] * 2, [dilation] * 2]
+    shape = int8_convolution(x, *args, *window, **given).shape
+    add = torch.randn(shape).to(torch.float32 if quantised else dtype)
+    for more in (dict(), dict(activation="relu", add=add), dict(
+            add=torch.randint(0, 255, shape, dtype=torch.uint8), add_scale=one(0.05),
+            add_zero=one(7, torch.int32), output_scale=one(0.2), output_zero=one(9, torch.int32))):
+        kwargs = {**given, **more}
+        expected = int8_convolution(x, *args, *window, **kwargs)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            result = int8_convolution(
+                x.contiguous(memory_format=layout).to(DEV), *(t.to(DEV) for t in args), *window,
+                **{k: v.to(DEV) if torch.is_tensor(v) else v for k, v in kwargs.items()})
+            assert result.is_contiguous(memory_format=torch.channels_last)
+            assert result.dtype == expected.dtype and result.shape == expected.shape
+            if "output_scale" in more:  # a tie may be rounded the other way
+                assert (result.cpu().int() - expected.int()).abs().max() <= 1
+                assert (result.cpu() != expected).float().mean() < 0.02
+            else:
+                close(result, expected, torch.float32 if quantised else dtype, slack=10)
+
+
+def test_int8_convolution_names_what_is_wrong():
+    q, scale = weights.rows_to_int8(torch.randn(8, 36))
+    q, x, kw = q.view(8, 4, 3, 3), torch.randn(1, 4, 6, 6), dict(input_scale=one(0.1))
+    pairs = [1, 1], [1, 1], [1, 1]
+    for words, call in (
+            ("weight must be int8", lambda: int8_convolution(x, q.float(), scale, None, *pairs, **kw)),
+            (r"weight_scale must be float32 of \[8\]",
+             lambda: int8_convolution(x, q, scale[:2], None, *pairs, **kw)),
+            ("does not fit a weight", lambda: int8_convolution(x[:, :3], q, scale, None, *pairs, **kw)),
+            ("smaller than the filter", lambda: int8_convolution(
+                x[:, :, :1], q, scale, None, [1], [0], [1], **kw)),
+            ("activation must be one of", lambda: int8_convolution(
+                x, q, scale, None, *pairs, activation="tanh", **kw)),
+            ("add must have the result's shape", lambda: int8_convolution(
+                x, q, scale, None, *pairs, add=x, **kw)),
+            ("out_dtype Byte needs output_scale", lambda: int8_convolution(
+                x, q, scale, None, *pairs, out_dtype=torch.uint8, **kw))):
+        with pytest.raises((RuntimeError, ValueError), match=words):
+            call()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8])
+def test_pooling_of_bytes(dtype):
+    pool = torch.ops.xpu_lite.byte_max_pool2d
+    x = torch.randint(-128, 128, (2, 5, 11, 14)).to(dtype)
+    for window in (([3, 3], [2, 2], [1, 1], [1, 1]), ([2, 3], [2, 1], [0, 1], [1, 1]),
+                   ([2, 2], [3, 3], [0, 0], [2, 2])):
+        for ceil in (False, True):
+            expected = F.max_pool2d(x.float(), *window, ceil).to(dtype)
+            assert torch.equal(pool(x.to(DEV), *window, ceil).cpu(), expected)
+            assert torch.equal(pool(x, *window, ceil), expected)
+
+
+class Digits(nn.Module):
+    """Convolutions with batch norms, a pooling and a residual with a projection."""
+
+    def __init__(self, width=16):
+        super().__init__()
+
+        def conv(inputs, outputs, size=3, stride=1):
+            return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False),
+                                 nn.BatchNorm2d(outputs))
+
+        self.stem = nn.Sequential(conv(1, width), nn.ReLU(inplace=True), nn.MaxPool2d(3, 1, 1))
+        self.one, self.two = conv(width, width), conv(width, width)
+        self.three, self.four = conv(width, 2 * width, 3, 2), conv(2 * width, 2 * width)
+        self.around = conv(width, 2 * width, 1, 2)
+        self.head = nn.Linear(2 * width, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = F.relu(self.two(F.relu(self.one(x))) + x)
+        x = F.relu(self.four(F.relu(self.three(x))) + self.around(x))
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A network trained on handwritten digits, and test data that it has not seen."""
+    data = pytest.importorskip("sklearn.datasets").load_digits()
+    images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16 - 0.3
+    labels = torch.tensor(data.target)
+    torch.manual_seed(6)
+    order = torch.randperm(len(images))
+    images, labels = images[order], labels[order]
+    model = Digits()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, 8)
+    for epoch in range(8):
+        if epoch:
+            schedule.step()
+        for batch, target in zip(images[:1000].split(50), labels[:1000].split(50)):
+            optimizer.zero_grad()
+            F.cross_entropy(model(batch), target).backward()
+            optimizer.step()
+    return model.eval(), images[:200], images[1000:], labels[1000:]
+
+
+def test_quantized_convolutions_keep_the_accuracy(digits):
+    model, seen, images, labels = digits
+
+    def right(model, images):
+        with torch.no_grad():
+            return (model(images).argmax(1).cpu() == labels).float().mean().item()
+
+    before = right(model, images)
+    assert before > 0.9
+    result = quantize(model, [seen])
+    kinds = [type(m) for m in result.modules()]
+    assert kinds.count(QuantizedConv2d) == 6 and nn.BatchNorm2d not in kinds
+    assert type(model.one[0]) is nn.Conv2d
+    assert "int8, static" in repr(result.one[0])
+    assert abs(right(result, images) - before) <= 0.005  # on the CPU
+    there = copy.deepcopy(result).to(DEV)
+    assert abs(right(there, images.to(DEV)) - before) <= 0.005
+    fused = torch_xpu_lite.optimize(there)
+    assert abs(right(fused, images.to(DEV)) - before) <= 0.005
+    done = torch_xpu_lite.optimization.describe(fused)[""]
+    assert "8-bit result" in done and "int8 convolution+add+relu" in done
+    with torch.no_grad(), torch.autocast(DEV, torch.bfloat16):
+        assert fused(images.to(DEV)).dtype == torch.bfloat16
+    assert abs(right(quantize(model, [seen]).bfloat16().to(DEV), images.to(DEV).bfloat16()) - before) <= 0.005
+    # its state goes into another one
+    other = quantize(model, [seen[:20]]).to(DEV)
+    other.load_state_dict(result.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(images.to(DEV)), there(images.to(DEV)))
+
+
+@host_only("the host engine's kernels read integers")
+def test_values_between_quantized_convolutions_are_bytes(digits):
+    model, seen, images, _ = digits
+    fused = torch_xpu_lite.optimize(quantize(model, [seen]).to(DEV))
+    with torch.no_grad():
+        fused(images.to(DEV)), fused(images.to(DEV))
+        with torch.profiler.profile() as profile:
+            fused(images[:4].to(DEV))
+    names = {event.key for event in profile.key_averages()}
+    assert {"xpu_lite::int8_convolution", "xpu_lite::byte_max_pool2d"} <= names
+    assert not {"aten::relu", "aten::relu_", "aten::add", "aten::max_pool2d"} & names
+
+
+def test_convolutions_that_stay():
+    model = nn.Sequential(nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(8, 8, 3, padding="same"),
+                          nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"),
+                          nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)).eval()
+    x = torch.randn(2, 4, 9, 9)
+    result = quantize(model, x, skip="4")
+    assert [type(m) for m in result] == [nn.Conv2d] * 3 + [QuantizedConv2d, nn.Conv2d]
+    assert cosine(result(x), model(x)) > 0.999
+    single = quantize(nn.Conv2d(4, 8, 3).eval(), x)
+    assert type(single) is QuantizedConv2d
+    with pytest.raises(RuntimeError, match="QuantizedConv2d is for inference"):
+        single.train()
+    # A convolution that is used twice keeps its batch norms apart.
+    twice = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    twice.append(twice[0])
+    result = quantize(twice.eval(), x)
+    assert type(result[1]) is nn.BatchNorm2d and result[0] is result[2]
+    assert cosine(result(x), twice(x)) > 0.999
 
 
 # real models

@@ -3,6 +3,7 @@
 
 #include "backend/aten/core/install.h"
 #include "backend/aten/core/route2.h"
+#include "backend/aten/ops/byte_pool.h"
 #include "backend/aten/ops/convolution.h"
 #include "backend/aten/ops/int8_convolution.h"
 #include "backend/aten/ops/packed_convolution.h"
@@ -34,16 +35,21 @@ TORCH_LIBRARY_FRAGMENT(xpu_lite, m) {
         "Tensor? add_scale=None, Tensor? add_zero=None, Tensor? output_scale=None, "
         "Tensor? output_zero=None, ScalarType? out_dtype=None) -> Tensor",
         {at::Tag::pt2_compliant_tag});
+  m.def("xpu_lite::byte_max_pool2d(Tensor input, int[] kernel_size, int[] stride, "
+        "int[] padding, int[] dilation, bool ceil_mode=False) -> Tensor",
+        {at::Tag::pt2_compliant_tag});
 }
 
 XPU_LITE_HOST_IMPL(xpu_lite, PrivateUse1, m) {
   m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_host));
   m.impl("xpu_lite::int8_convolution", TORCH_FN(int8_convolution_host));
+  m.impl("xpu_lite::byte_max_pool2d", TORCH_FN(byte_max_pool2d_host));
 }
 
 TORCH_LIBRARY_IMPL(xpu_lite, CompositeExplicitAutograd, m) {
   m.impl("xpu_lite::convolution", TORCH_FN(fused_convolution_composed));
   m.impl("xpu_lite::int8_convolution", TORCH_FN(int8_convolution_composed));
+  m.impl("xpu_lite::byte_max_pool2d", TORCH_FN(byte_max_pool2d_composed));
 }
 
 TORCH_LIBRARY_IMPL(xpu_lite, Meta, m) {

@@ -5,6 +5,7 @@ from torch.utils import _pytree as pytree
 
 # Of the root mean square of the result. A folded batch norm rounds once more or once less;
 # a chain of 16-bit operators that is fused rounds less often.
+_OF_BYTES = 0.15  # of results that rounding to 8 bits went into on one side, layer by layer
 _LIMITS = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 6e-2, torch.float16: 2e-2}
 
 
@@ -13,9 +14,9 @@ def _leaves(result):
     return leaves, structure
 
 
-def difference(expected, actual, inputs, same_dtype):
+def difference(expected, actual, inputs, same_dtype, of_bytes=False):
     """What is different, in words, or None. Inputs in a 16-bit float set the limit of a
-    result in float32, too."""
+    result in float32, too; `of_bytes`: 8-bit values went into `actual`."""
     a, a_structure = _leaves(expected)
     b, b_structure = _leaves(actual)
     if a_structure != b_structure:
@@ -24,6 +25,8 @@ def difference(expected, actual, inputs, same_dtype):
                  if isinstance(t, torch.Tensor)], default=0.0)
     if torch.is_autocast_enabled("xpu_lite"):
         least = max(least, _LIMITS.get(torch.get_autocast_dtype("xpu_lite"), 0.0))
+    if of_bytes:
+        least = _OF_BYTES
     for x, y in zip(a, b):
         if same_dtype and getattr(x, "dtype", None) != getattr(y, "dtype", None):
             return f"dtype {y.dtype} instead of {x.dtype}"

@@ -17,7 +17,8 @@ from torch_xpu_lite import _C, _loader
 from torch_xpu_lite.optimization import compare, tracing
 from torch_xpu_lite.optimization.fusion import fuse
 from torch_xpu_lite.optimization.normal_form import makes_new, normalise, writes_in_place
-from torch_xpu_lite.optimization.ops import NotAsTraced, convolution, linear, linear_of_rows
+from torch_xpu_lite.optimization.ops import (
+    NotAsTraced, byte_max_pool2d, convolution, int8_convolution, linear, linear_of_rows)
 from torch_xpu_lite.optimization.program import Program
 from torch_xpu_lite.optimization.tracing import Refused
 
@@ -56,6 +57,11 @@ class FusedForward:
         self.places = [tracing.place_of(self.module, path) for path in self.program.weights]
         self.verified, self.lock = {}, threading.Lock()
         self.snapshot, self.derived = None, None
+
+    @property
+    def _rounds_to_bytes(self):
+        """Residuals between quantized convolutions are rounded to 8 bits, too."""
+        return "8-bit result" in self.done
 
     # A copy of the module gets a graph of its own, at its first call.
     def __getstate__(self):
@@ -141,7 +147,8 @@ class FusedForward:
         expected = type(self.module).forward(self.module, *args)
         try:
             actual = self.program.run(derived, *args)
-            difference = compare.difference(expected, actual, args, self.low is None)
+            difference = compare.difference(expected, actual, args, self.low is None,
+                                            self._rounds_to_bytes)
         except NotAsTraced:
             return expected
         except Exception as error:
@@ -157,7 +164,7 @@ class FusedForward:
         return expected
 
 
-_NEW = (linear, linear_of_rows, convolution)
+_NEW = (linear, linear_of_rows, convolution, int8_convolution, byte_max_pool2d)
 _NEW_MODULES = (torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d, torch.nn.AvgPool1d,
                 torch.nn.AvgPool2d, torch.nn.AvgPool3d, torch.nn.AdaptiveAvgPool1d,
                 torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveAvgPool3d)

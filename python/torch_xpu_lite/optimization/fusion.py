@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import fx
 
 from torch_xpu_lite.optimization import derive, ops
+from torch_xpu_lite.optimization.int8_chains import fuse_int8
 from torch_xpu_lite.optimization.normal_form import (
     ADD, CONVOLUTIONS, LINEAR, MUL, activation_node, drop_unused, writes_in_place)
 
@@ -33,6 +34,7 @@ def fuse(graph, root=None, is_weight=None, low=None):
     passes.join_linears()
     passes.fuse_linears()
     passes.fuse_convolutions()
+    fuse_int8(passes, root)
     if low is not None:
         passes.keep_dtype_of_norms()
     drop_unused(graph)

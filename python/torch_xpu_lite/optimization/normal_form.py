@@ -132,7 +132,8 @@ def _written_only_here(node, x):
 def makes_new(node):
     """The node's result shares memory with nothing else."""
     return node.op == "call_function" and (
-        node.target in (LINEAR, F.batch_norm, F.layer_norm, ADD, MUL, F.gelu, F.silu, torch.relu)
+        node.target in (LINEAR, F.batch_norm, F.layer_norm, ADD, MUL, F.gelu, F.silu, torch.relu,
+                        torch.ops.xpu_lite.int8_convolution)
         or node.target in CONVOLUTIONS.values())
 
 

@@ -69,6 +69,26 @@ def _result_shape(x, weight, stride, padding, dilation):
         for size, kernel, s, p, d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation)))
 
 
+def int8_convolution(x, weight, weight_scale, bias, stride, padding, dilation, *, add=None,
+                     **kwargs):
+    """``activation(conv(x) + bias + add)`` in 8 bits; see the operator of this name."""
+    if x.dim() != 4:
+        raise NotAsTraced("a convolution of an input without a batch")
+    if add is not None and not (
+            type(add) is torch.Tensor and add.device == x.device
+            and (add.is_floating_point() or kwargs.get("add_scale") is not None)
+            and add.shape == _result_shape(x, weight, stride, padding, dilation)):
+        raise NotAsTraced("what is added to a convolution has another shape")
+    return torch.ops.xpu_lite.int8_convolution.default(
+        x, weight, weight_scale, bias, stride, padding, dilation, add=add, **kwargs)
+
+
+def byte_max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode):
+    """Max pooling of 8-bit values."""
+    return torch.ops.xpu_lite.byte_max_pool2d.default(
+        x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
 def layer_norm(x, shape, weight, bias, eps):
     """A layer norm that keeps the dtype of its input where autocast would widen it."""
     with torch.autocast(x.device.type, enabled=False):

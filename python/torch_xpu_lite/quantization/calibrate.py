@@ -1,4 +1,4 @@
-"""Runs a model over calibration data and watches the inputs of its linear layers."""
+"""Runs a model over calibration data and watches the inputs of its layers."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,8 @@ def observe(model, layers, data):
 
     Args:
         model: in eval mode; run without gradients.
-        layers: {name: module} within the model, with ``in_features``.
+        layers: {name: module} within the model, with ``in_features``, or ``in_channels`` for
+            images [batch, channels, height, width].
         data: an iterable of batches (a tensor, a tuple of arguments, or a mapping of keyword
             arguments; moved to the model's device), or a callable that is given the model
             and runs it.
@@ -39,11 +40,14 @@ def observe(model, layers, data):
         ValueError: the data had no batch, or no batch reached any layer.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    observers = {name: InputObserver(layer.in_features) for name, layer in layers.items()}
-    hooks = []
+    observers, hooks = {}, []
     for name, layer in layers.items():
-        def hook(_, args, kwargs, observer=observers[name]):
-            observer.see(args[0] if args else kwargs["input"])
+        images = hasattr(layer, "in_channels")
+        observers[name] = InputObserver(layer.in_channels if images else layer.in_features)
+
+        def hook(_, args, kwargs, observer=observers[name], images=images):
+            values = args[0] if args else kwargs["input"]
+            observer.see(values.movedim(-3, -1) if images else values)
 
         hooks.append(layer.register_forward_pre_hook(hook, with_kwargs=True))
     batches = 0
@@ -64,5 +68,5 @@ def observe(model, layers, data):
     if not batches:
         raise ValueError("quantize: calibration_data has no batch")
     if layers and not any(observer.count for observer in observers.values()):
-        raise ValueError("quantize: no batch of calibration_data reached a linear layer")
+        raise ValueError("quantize: no batch of calibration_data reached a layer")
     return observers

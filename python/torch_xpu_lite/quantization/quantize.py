@@ -1,4 +1,4 @@
-"""`quantize()`: a model with its linear layers in int8 or int4."""
+"""`quantize()`: a model with its linear layers and convolutions in int8 or int4."""
 
 import copy
 import fnmatch
@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from torch_xpu_lite.quantization.calibrate import observe
+from torch_xpu_lite.quantization.convolution import QuantizedConv2d
 from torch_xpu_lite.quantization.modules import QuantizedLinear, WeightOnlyLinear
+from torch_xpu_lite.quantization.norms import norms_of
 from torch_xpu_lite.quantization.observers import OBSERVERS
 
 MODES = ("static", "dynamic", "weight_only")
@@ -20,12 +22,15 @@ _LARGE = 1 << 20  # above, errors of single weights cancel out, and scales are b
 
 def quantize(model, calibration_data=None, mode="static", bits=8, smooth=None, *,
              group_size=None, observer="mse", skip=(), inplace=False):
-    """A model whose linear layers compute with integers.
+    """A model whose linear layers and convolutions compute with integers.
 
     Layers are replaced by :class:`QuantizedLinear` or :class:`WeightOnlyLinear`: ``nn.Linear``
-    and the transposed ``Conv1D`` of Hugging Face's GPT-2. Everything else stays as it is, so
-    that the model keeps its inputs, outputs and methods; cast it to bfloat16 or run it under
-    autocast for the rest to be fast, too. It runs on any device.
+    and the transposed ``Conv1D`` of Hugging Face's GPT-2. In mode "static" an ``nn.Conv2d`` of
+    one group becomes a :class:`QuantizedConv2d`, with the batch norm after it folded in (an
+    ``nn.Identity`` stands there then). Everything else stays as it is, so that the model
+    keeps its inputs, outputs and methods; cast it to bfloat16 or run it under autocast for the
+    rest to be fast, too. It runs on any device. :func:`torch_xpu_lite.optimize` makes chains of
+    quantized convolutions pass 8-bit values to each other.
 
     Args:
         model: an nn.Module in eval mode, of float32, bfloat16 or float16.
@@ -64,11 +69,13 @@ def quantize(model, calibration_data=None, mode="static", bits=8, smooth=None, *
         model = copy.deepcopy(model)
     found = _layers(model, tuple(skip), 2 if bits == 4 else 1)
     layers = {name: _as_linear(name, layer) for name, layer in found.items()}
-    if not layers:
-        raise ValueError("quantize: the model has no linear layer to quantize")
+    images = _convolutions(model, tuple(skip)) if mode == "static" else {}
+    if not layers and not images:
+        what = "linear layer or convolution" if mode == "static" else "linear layer"
+        raise ValueError(f"quantize: the model has no {what} to quantize")
     observers = {}
     if mode == "static" or strength is not None:
-        observers = observe(model, _with_features(found, layers), calibration_data)
+        observers = observe(model, {**_with_features(found, layers), **images}, calibration_data)
     made = {}  # a layer that is used under several names stays one layer
     left_out = []
     for name, layer in found.items():
@@ -82,6 +89,21 @@ def quantize(model, calibration_data=None, mode="static", bits=8, smooth=None, *
         if not name:  # the model is one linear layer
             return made[id(layer)]
         _put(model, name, made[id(layer)])
+    norms = norms_of(model) if images else {}
+    for name, conv in images.items():
+        seen = observers[name]
+        if not seen.count:
+            left_out.append(name)
+            continue
+        if id(conv) not in made:
+            norm = norms.get(name)
+            made[id(conv)] = QuantizedConv2d(conv, seen.range(observer),
+                                             norm and model.get_submodule(norm))
+            if norm:
+                _put(model, norm, nn.Identity().eval())
+        if not name:  # the model is one convolution
+            return made[id(conv)]
+        _put(model, name, made[id(conv)])
     if left_out:
         warnings.warn(f"quantize: no calibration batch reached {', '.join(left_out)}: "
                       f"{'they stay' if len(left_out) > 1 else 'it stays'} as before", stacklevel=2)
@@ -143,10 +165,28 @@ def _layers(model, skip, multiple):
     return layers
 
 
-def _as_linear(name, layer):
+def _convolutions(model, skip):
+    """{name: layer} of the convolutions that can be replaced."""
+    layers = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in skip):
+            continue
+        if (type(module) is nn.Conv2d and module.groups == 1 and module.weight.numel()
+                and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+                and module.weight[0].numel() <= 65536):
+            _check_dtype(name, module)
+            layers[name] = module
+    return layers
+
+
+def _check_dtype(name, layer):
     if layer.weight.dtype not in (torch.float32, torch.bfloat16, torch.float16):
         raise ValueError(f"quantize: layer {name!r} has weights of {layer.weight.dtype}; float32, "
                          "bfloat16 and float16 can be quantized")
+
+
+def _as_linear(name, layer):
+    _check_dtype(name, layer)
     if type(layer) is nn.Linear:
         return layer
     linear = nn.Linear(1, 1, bias=False)
