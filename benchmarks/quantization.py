@@ -1,7 +1,7 @@
 """int8 and int4 against this device's own bfloat16, as ratios of time, and int8 against the
 speed of this machine's fastest int8 product, which is measured in the same run.
 
-    python benchmarks/quantization.py                   # BERT-base and one-token decoding
+    python benchmarks/quantization.py                   # BERT-base, ResNet-50, one-token decoding
     python benchmarks/quantization.py --only decode --rounds 9
 
 Sides take turns in one process; what is printed are medians. bfloat16 is autocast, after
@@ -33,15 +33,16 @@ def int8_bound(device, size=2048, rounds=7):
 
 
 def products(model, *args):
-    """Operations in the linear layers of one pass."""
+    """Operations in the linear layers and convolutions of one pass."""
     total = 0
 
-    def count(module, inputs):
+    def count(module, inputs, result):
         nonlocal total
-        rows = inputs[0].numel() // inputs[0].shape[-1]
-        total += 2 * rows * module.weight.numel()
+        channels = result.shape[-1 if isinstance(module, nn.Linear) else 1]
+        total += 2 * result.numel() // channels * module.weight.numel()
 
-    hooks = [m.register_forward_pre_hook(count) for m in model.modules() if isinstance(m, nn.Linear)]
+    hooks = [m.register_forward_hook(count) for m in model.modules()
+             if isinstance(m, (nn.Linear, nn.Conv2d))]
     with torch.no_grad():
         model(*args)
     for hook in hooks:
@@ -82,6 +83,24 @@ def bert(options, bound):
             line = f"BERT-base, 128 tokens, batch {batch}, {name}"
             note = f"{operations / seconds / bound:.0%} of the bound" if name[-4:] == "int8" else ""
             show(line, seconds, times["bfloat16"] / seconds, note)
+
+
+def resnet(options, bound):
+    for batch in (1, 16):
+        model, data = builders.resnet50(batch, 224)
+        model = model.eval().to(memory_format=torch.channels_last)
+        images = data["images"].contiguous(memory_format=torch.channels_last)
+        operations = products(model, images)
+        model, images = model.to(options.device), images.to(options.device)
+        variants = {"bfloat16": model, "static int8": torch_xpu_lite.quantize(model, [images[:1]])}
+        sides = {name: runner(prepared(m, options), options.device, images)
+                 for name, m in variants.items()}
+        for side in sides.values():  # fused graphs compare themselves at the first call
+            side(), side()
+        times = interleave(sides, options.rounds, number=1)
+        for name, seconds in times.items():
+            note = f"{operations / seconds / bound:.0%} of the bound" if name[-4:] == "int8" else ""
+            show(f"ResNet-50, batch {batch}, {name}", seconds, times["bfloat16"] / seconds, note)
 
 
 class Decoder(nn.Module):
@@ -131,7 +150,7 @@ def show(name, seconds, ratio, note=""):
     print(f"{name:56}{1e3 * seconds:10.2f} ms {ratio:8.2f} times bfloat16's speed   {note}", flush=True)
 
 
-CASES = {"bert": bert, "decode": decode}
+CASES = {"bert": bert, "resnet": resnet, "decode": decode}
 
 
 def main():
