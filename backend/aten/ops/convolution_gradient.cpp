@@ -1,33 +1,43 @@
+// The gradients of a convolution: those of the input and of the filter by the host engine's
+// kernels where these were measured to be faster, torch's for the rest.
+
+#include <ATen/EmptyTensor.h>
 #include <ATen/ops/convolution_backward_ops.h>
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/core/route2.h"
 #include "backend/aten/ops/convolution_operands.h"
+#include "backend/aten/ops/linear_operands.h"
 #include "backend/aten/ops/packed_convolution.h"
+#include "backend/cpu/conv/weight_gradient.h"
+#include "backend/runtime/cpu_features.h"
 
 namespace xpu_lite::aten {
 namespace {
 
+using at::MemoryFormat;
 using at::Tensor;
+namespace conv = cpu::conv;
+
+constexpr const char* kBackward = "aten::convolution_backward";
 
 // Each input pixel gathers from the outputs that it went to: a convolution of the output's
 // gradient with the filter turned around, its inputs and outputs exchanged.
 std::optional<Tensor> input_gradient(const Tensor& grad_output, const Tensor& input,
-                                     const Tensor& weight, at::IntArrayRef stride,
-                                     at::IntArrayRef padding, at::IntArrayRef dilation) {
+                                     const Tensor& weight, const Window2d& window) {
   if (weight.dim() != 4 || input.dim() != 4 || grad_output.dim() != 4 ||
       input.device() != grad_output.device() || input.scalar_type() != weight.scalar_type()) {
     return std::nullopt;
   }
   const auto of = [](at::IntArrayRef list, size_t i) { return list.size() == 1 ? list[0] : list[i]; };
-  for (at::IntArrayRef list : {stride, padding, dilation}) {
+  for (at::IntArrayRef list : {window.stride, window.padding, window.dilation}) {
     if (list.size() != 1 && list.size() != 2) return std::nullopt;
   }
   int64_t around[2], spread[2];
   for (size_t i = 0; i < 2; ++i) {
-    if (of(stride, i) != 1) return std::nullopt;
-    spread[i] = of(dilation, i);
-    around[i] = spread[i] * (weight.size(2 + i) - 1) - of(padding, i);
+    if (of(window.stride, i) != 1) return std::nullopt;
+    spread[i] = of(window.dilation, i);
+    around[i] = spread[i] * (weight.size(2 + i) - 1) - of(window.padding, i);
   }
   const int64_t steps[2] = {1, 1};
   const Tensor turned = weight.transpose(0, 1);
@@ -38,10 +48,45 @@ std::optional<Tensor> input_gradient(const Tensor& grad_output, const Tensor& in
       !stream_of(input).runs_inline()) {
     return std::nullopt;
   }
-  return run_convolution("aten::convolution_backward", *c, grad_output, turned,
-                         input.scalar_type(),
-                         last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous,
-                         true);
+  return run_convolution(kBackward, *c, grad_output, turned, input.scalar_type(),
+                         last ? MemoryFormat::ChannelsLast : MemoryFormat::Contiguous, true);
+}
+
+// The measured choice between the kernel and torch's for a filter's gradient
+// (benchmarks/convolution.py). Few channels fill no block, few outputs no panel; short rows
+// of sums and small products wait for memory in both. On processors with AMX torch's kernel uses it.
+bool gradient_is_faster_here(const conv::Convolution& c) {
+  const double work = double(c.batch * c.out_height * c.out_width) *
+      double(c.out_channels * c.channels) * double(c.vertical.size * c.horizontal.size);
+  return isa() >= Isa::Avx512 && isa() < Isa::Amx && c.channels >= 12 && c.out_channels >= 24 &&
+      work >= 1e6;
+}
+
+std::optional<Tensor> weight_gradient(const Tensor& grad_output, const Tensor& input,
+                                      const Tensor& weight, const Window2d& window) {
+  auto c = as_convolution(input, weight, window);
+  if (!c || !gradient_is_faster_here(*c) || !is_host_operand(grad_output) ||
+      grad_output.dim() != 4 || grad_output.device() != input.device() ||
+      grad_output.scalar_type() != input.scalar_type() || !stream_of(input).runs_inline()) {
+    return std::nullopt;
+  }
+  const int64_t sizes[4] = {c->batch, c->out_channels, c->out_height, c->out_width};
+  const auto layout = convolution_layout(grad_output);
+  if (grad_output.sizes() != at::IntArrayRef(sizes) || !layout) return std::nullopt;
+  const MemoryFormat format = weight.suggest_memory_format() == MemoryFormat::ChannelsLast
+      ? MemoryFormat::ChannelsLast
+      : MemoryFormat::Contiguous;
+  Tensor out = at::detail::empty_generic(weight.sizes(), device_allocator(),
+                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
+                                         weight.scalar_type(), format);
+  note_route(1, kBackward);
+  KernelSpan span(kBackward, stream_of(input));
+  conv::weight_gradient({c->dtype, c->batch, c->channels, c->height, c->width, c->out_channels,
+                         c->out_height, c->out_width, c->vertical, c->horizontal,
+                         input.const_data_ptr(), c->input_layout, grad_output.const_data_ptr(),
+                         *layout, out.mutable_data_ptr(), c->dtype,
+                         {out.stride(0), out.stride(1), out.stride(2), out.stride(3)}});
+  return out;
 }
 
 } // namespace
@@ -51,14 +96,17 @@ std::tuple<Tensor, Tensor, Tensor> convolution_backward(
     at::OptionalIntArrayRef bias_sizes, at::IntArrayRef stride, at::IntArrayRef padding,
     at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding, int64_t groups,
     std::array<bool, 3> output_mask) {
-  std::optional<Tensor> ours;
-  if (output_mask[0] && !transposed && groups == 1) {
-    ours = input_gradient(grad_output, input, weight, stride, padding, dilation);
+  std::array<std::optional<Tensor>, 2> ours;
+  const Window2d window{stride, padding, dilation};
+  if (!transposed && groups == 1) {
+    if (output_mask[0]) ours[0] = input_gradient(grad_output, input, weight, window);
+    if (output_mask[1]) ours[1] = weight_gradient(grad_output, input, weight, window);
   }
   std::tuple<Tensor, Tensor, Tensor> all;
   std::array<bool, 3> rest = output_mask;
-  if (ours) rest[0] = false;
-  if (!ours || rest[1] || rest[2]) {
+  if (ours[0]) rest[0] = false;
+  if (ours[1]) rest[1] = false;
+  if (rest[0] || rest[1] || rest[2] || (!ours[0] && !ours[1])) {
     std::optional<std::vector<c10::SymInt>> sizes;
     at::OptionalSymIntArrayRef bias;
     if (bias_sizes.has_value()) {
@@ -70,7 +118,8 @@ std::tuple<Tensor, Tensor, Tensor> convolution_backward(
         c10::fromIntArrayRefSlow(padding), c10::fromIntArrayRefSlow(dilation), transposed,
         c10::fromIntArrayRefSlow(output_padding), groups, rest);
   }
-  if (ours) std::get<0>(all) = *std::move(ours);
+  if (ours[0]) std::get<0>(all) = *std::move(ours[0]);
+  if (ours[1]) std::get<1>(all) = *std::move(ours[1]);
   return all;
 }
 

@@ -21,6 +21,9 @@ std::optional<cpu::conv::Convolution> as_convolution(const at::Tensor& input,
                                                      const at::Tensor& weight,
                                                      const Window2d& window);
 
+// The layouts that the kernels read.
+std::optional<cpu::conv::Layout> convolution_layout(const at::Tensor& t);
+
 // The measured choice between the kernel and torch's (benchmarks/convolution.py), for an
 // output with channels last or first.
 bool is_faster_here(const cpu::conv::Convolution& c, bool channels_last);

@@ -20,18 +20,17 @@ namespace {
 // They tell packed forms from a matrix's.
 constexpr int64_t kConvolutionForm = 1, kTurnedForm = 2;
 
-// The layouts that the kernel reads.
-std::optional<conv::Layout> layout_of(const Tensor& t) {
-  if (t.is_contiguous(MemoryFormat::ChannelsLast)) return conv::Layout::ChannelsLast;
-  if (t.is_contiguous()) return conv::Layout::ChannelsFirst;
-  return std::nullopt;
-}
-
 int64_t out_size(int64_t in, const conv::Window& w) {
   return (in + 2 * w.pad - w.dilation * (w.size - 1) - 1) / w.stride + 1;
 }
 
 } // namespace
+
+std::optional<conv::Layout> convolution_layout(const Tensor& t) {
+  if (t.is_contiguous(MemoryFormat::ChannelsLast)) return conv::Layout::ChannelsLast;
+  if (t.is_contiguous()) return conv::Layout::ChannelsFirst;
+  return std::nullopt;
+}
 
 bool prefers_channels_last(const Tensor& input, const Tensor& weight) {
   return input.suggest_memory_format() == MemoryFormat::ChannelsLast ||
@@ -47,7 +46,7 @@ std::optional<conv::Convolution> as_convolution(const Tensor& input, const Tenso
     return std::nullopt;
   }
   const auto dtype = gemm_type(input.scalar_type());
-  const auto layout = layout_of(input);
+  const auto layout = convolution_layout(input);
   const auto of = [](at::IntArrayRef list, size_t i) { return list.size() == 1 ? list[0] : list[i]; };
   for (at::IntArrayRef list : {window.stride, window.padding, window.dilation}) {
     if (list.size() != 1 && list.size() != 2) return std::nullopt;

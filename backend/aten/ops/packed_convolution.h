@@ -22,7 +22,7 @@ at::Tensor convolution(const at::Tensor& input, const at::Tensor& weight,
                        bool deterministic, bool cudnn_enabled, bool allow_tf32);
 
 // aten::convolution_backward: the gradient of the input is a convolution, too, where the
-// stride is 1; the others are torch's.
+// stride is 1; that of the filter has a kernel of its own; the others are torch's.
 std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
     const at::Tensor& grad_output, const at::Tensor& input, const at::Tensor& weight,
     at::OptionalIntArrayRef bias_sizes, at::IntArrayRef stride, at::IntArrayRef padding,
