@@ -5,6 +5,7 @@
 // ops/elementwise_copy.cpp).
 
 #include "backend/xpu/kernels/elementwise.h"
+#include "backend/xpu/kernels/wide_integer.h"
 
 namespace xk {
 
@@ -19,9 +20,9 @@ inline To convert(From v) {
     using Wide = std::conditional_t<(sizeof(To) < 4 || std::is_unsigned_v<To>), int64_t, To>;
     return To(Wide(widen<compute_t<From>>(v)));
   } else if constexpr (std::is_same_v<To, bf16> || std::is_same_v<To, f16>) {
-    return narrow<To>(float(widen<compute_t<From>>(v)));
+    return narrow<To>(float_from<float>(widen<compute_t<From>>(v)));
   } else {
-    return To(widen<compute_t<From>>(v));
+    return float_from<To>(widen<compute_t<From>>(v));
   }
 }
 

@@ -27,7 +27,7 @@ struct Lanes {
     const int64_t all = item().get_group_range(0) * per_group;
     const int64_t many = (tasks + all - 1) / all;
     const int64_t first = sycl::group_broadcast(sg, mine * many);
-    const int64_t last = sycl::min(first + many, tasks);
+    const int64_t last = same(sycl::min(first + many, tasks));
     for (int64_t t = first; t < last; ++t) body(same(t));
   }
   // A number that is the same in all lanes, though the compiler cannot see it.

@@ -33,13 +33,47 @@ inline Complex<T> pick_lane(sycl::sub_group sg, Complex<T> x, uint32_t lane) {
   return {pick_lane(sg, x.re, lane), pick_lane(sg, x.im, lane)};
 }
 
-template <class Op>
-inline typename Op::Acc scan_lanes(const Op& op, const Lanes& lanes, typename Op::Acc x) {
+// Vectors that are scanned side by side: none waits for another but in the last step.
+constexpr int kScanVectors = 4;
+
+template <class Op, int N>
+XK_INLINE inline void scan_lanes(const Op& op, const Lanes& lanes, typename Op::Acc (&x)[N]) {
   for (int64_t d = 1; d < lanes.width; d *= 2) {
-    const typename Op::Acc before = op.shift(lanes.sg, x, static_cast<uint32_t>(d));
-    if (lanes.lane >= d) x = op.combine(before, x);
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      const typename Op::Acc before = op.shift(lanes.sg, x[k], static_cast<uint32_t>(d));
+      if (lanes.lane >= d) x[k] = op.combine(before, x[k]);
+    }
   }
-  return x;
+}
+
+// N vectors from `place` on, of which those before `end` count: the carry goes on behind them.
+template <int N, bool kWhole, class Op>
+XK_INLINE inline void scan_block(const Op& op, const Lanes& lanes, const ScanArgs& a, int64_t base,
+                                 const typename Op::Value* in, int64_t place, int64_t end,
+                                 typename Op::Carry& carry) {
+  using Acc = typename Op::Acc;
+  Acc x[N], total = op.init();
+#pragma unroll
+  for (int k = 0; k < N; ++k) {
+    const int64_t i = place + k * lanes.width;
+    x[k] = kWhole || i < end ? op.get(in[i], i) : op.init();
+  }
+  scan_lanes(op, lanes, x);
+#pragma unroll
+  for (int k = 0; k < N; ++k) {
+    const Acc own = op.pick(lanes.sg, x[k], static_cast<uint32_t>(lanes.width - 1));
+    if (k > 0) x[k] = op.combine(total, x[k]);
+    total = k > 0 ? op.combine(total, own) : own;
+  }
+  if (a.stage != ScanStage::Totals) {
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      const int64_t i = place + k * lanes.width;
+      if (kWhole || i < end) op.put(a, base + i, carry.with(op, x[k]));
+    }
+  }
+  carry.add(op, total);
 }
 
 template <class Op>
@@ -48,42 +82,58 @@ inline void scan_rows(const ScanArgs& a) {
   const Lanes lanes;
   using Acc = typename Op::Acc;
   auto* totals = static_cast<Acc*>(a.totals);
-  lanes.each_task(a.outer * a.splits, [&](int64_t t) {
-    const int64_t row = a.splits == 1 ? t : t / a.splits, split = t - row * a.splits;
-    const int64_t begin = split * a.chunk, end = sycl::min(begin + a.chunk, a.length);
-    const int64_t base = row * a.length;
+  lanes.each_task(a.outer * a.splits, [&](int64_t t) XK_INLINE {
+    const int64_t row = a.splits == 1 ? t : lanes.same(t / a.splits);
+    const int64_t split = lanes.same(t - row * a.splits), begin = lanes.same(split * a.chunk);
+    const int64_t end = lanes.same(sycl::min(begin + a.chunk, a.length));
+    const int64_t base = lanes.same(row * a.length);
     const auto* in = static_cast<const typename Op::Value*>(a.in) + base;
     typename Op::Carry carry(op);
     if (a.stage == ScanStage::Parts) {
       for (int64_t s = 0; s < split; ++s) carry.add(op, totals[row * a.splits + s]);
     }
-    for (int64_t i = begin; i < end; i += lanes.width) {
-      const int64_t place = i + lanes.lane;
-      Acc x = place < end ? op.get(in[place], place) : op.init();
-      x = scan_lanes(op, lanes, x);
-      if (a.stage != ScanStage::Totals && place < end) op.put(a, base + place, carry.with(op, x));
-      carry.add(op, op.pick(lanes.sg, x, static_cast<uint32_t>(lanes.width - 1)));
-    }
+    int64_t i = begin;
+    const int64_t step = kScanVectors * lanes.width;
+    for (; i + step <= end; i += step)
+      scan_block<kScanVectors, true>(op, lanes, a, base, in, i + lanes.lane, end, carry);
+    for (; i < end; i += lanes.width)
+      scan_block<1, false>(op, lanes, a, base, in, i + lanes.lane, end, carry);
     if (a.stage == ScanStage::Totals && lanes.lane == 0) totals[t] = carry.with(op, op.init());
   });
+}
+
+// N vectors of neighbouring columns, so that a row is read in long stretches.
+template <int N, bool kWhole, class Op>
+XK_INLINE inline void scan_column_block(const Op& op, const Lanes& lanes, const ScanArgs& a,
+                                        int64_t base, int64_t columns) {
+  if (!kWhole && lanes.lane >= columns) return;
+  const auto* in = static_cast<const typename Op::Value*>(a.in) + base;
+  typename Op::Carry carry[N];
+#pragma unroll
+  for (auto& one : carry) one = typename Op::Carry(op);
+  for (int64_t i = 0; i < a.length; ++i) {
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      const int64_t at = i * a.inner + k * lanes.width + lanes.lane;
+      carry[k].add(op, op.get(in[at], i));
+      op.put(a, base + at, carry[k].value);
+    }
+  }
 }
 
 template <class Op>
 inline void scan_columns(const ScanArgs& a) {
   const Op op(a);
   const Lanes lanes;
-  const int64_t blocks = (a.inner + lanes.width - 1) / lanes.width;
-  lanes.each_task(a.outer * blocks, [&](int64_t t) {
-    const int64_t o = t / blocks, first = (t - o * blocks) * lanes.width;
-    if (first + lanes.lane >= a.inner) return;
-    const int64_t base = o * a.length * a.inner + first + lanes.lane;
-    const auto* in = static_cast<const typename Op::Value*>(a.in) + base;
-    typename Op::Carry carry(op);
-    for (int64_t i = 0; i < a.length; ++i) {
-      const typename Op::Acc x = op.get(in[i * a.inner], i);
-      carry.add(op, x);
-      op.put(a, base + i * a.inner, carry.value);
-    }
+  constexpr int N = sizeof(typename Op::Value) <= 2 ? 8 : 4;
+  const int64_t wide = N * lanes.width, blocks = (a.inner + wide - 1) / wide;
+  lanes.each_task(a.outer * blocks, [&](int64_t t) XK_INLINE {
+    const int64_t o = lanes.same(t / blocks), first = lanes.same((t - o * blocks) * wide);
+    const int64_t base = lanes.same(o * a.length * a.inner + first);
+    const int64_t columns = lanes.same(sycl::min(wide, a.inner - first));
+    if (columns == wide) return scan_column_block<N, true>(op, lanes, a, base, columns);
+    for (int64_t c = 0; c < columns; c += lanes.width)
+      scan_column_block<1, false>(op, lanes, a, base + c, columns - c);
   });
 }
 
@@ -91,6 +141,7 @@ inline void scan_columns(const ScanArgs& a) {
 template <class Op>
 struct PlainCarry {
   typename Op::Acc value;
+  PlainCarry() = default;
   explicit PlainCarry(const Op& op) : value(op.init()) {}
   void add(const Op& op, typename Op::Acc x) { value = op.combine(value, x); }
   typename Op::Acc with(const Op& op, typename Op::Acc x) const { return op.combine(value, x); }
@@ -101,6 +152,7 @@ struct PlainCarry {
 template <class Op>
 struct ExactCarry {
   typename Op::Acc value, lost;
+  ExactCarry() = default;
   explicit ExactCarry(const Op& op) : value(op.init()), lost(op.init()) {}
   void add(const Op&, typename Op::Acc x) {
     x += lost;

@@ -135,10 +135,13 @@ inline void walk(const SoftmaxArgs& a) {
   const bool whole = a.stage == SoftmaxStage::Whole;
   const int64_t blocks = (a.inner + a.block - 1) / a.block;
   lanes.each_task(a.outer * a.splits * blocks, [&](int64_t t) XK_INLINE {
-    const int64_t part = t / blocks, first = (t - part * blocks) * a.block;
-    const int64_t outer = part / a.splits, split = part - outer * a.splits;
-    const int64_t n = sycl::min(a.block, a.inner - first), column = outer * a.inner + first;
-    const int64_t begin = split * a.rows, end = sycl::min(begin + a.rows, a.length);
+    // Each is the same in all lanes, which the compiler must know to make plain loops.
+    const int64_t part = lanes.same(t / blocks), first = lanes.same((t - part * blocks) * a.block);
+    const int64_t outer = lanes.same(part / a.splits), split = lanes.same(part - outer * a.splits);
+    const int64_t n = lanes.same(sycl::min(a.block, a.inner - first));
+    const int64_t column = lanes.same(outer * a.inner + first);
+    const int64_t begin = lanes.same(split * a.rows);
+    const int64_t end = lanes.same(sycl::min(begin + a.rows, a.length));
     const int64_t at = outer * a.length * a.inner + first;
     if (a.stage != SoftmaxStage::Apply) {
       lanes.each(n, [&](int64_t c) XK_INLINE { pairs.put(split, column + c, op.none()); });

@@ -31,9 +31,9 @@ void scan(Stream& stream, const char* kernel, DType type, ScanShape s, const voi
     return launch(stream, name,
                   sub_group_grid(device, s.outer * column_blocks(device, s.inner)), a);
   }
-  // Two passes over the elements pay where more than two sub-groups share the work.
+  // Two passes over the elements pay where several sub-groups share the work.
   const int64_t wanted = static_cast<int64_t>(l.compute_units) * (l.is_cpu ? 1 : 8);
-  if (wanted / s.outer > 2 && s.length >= 2 * kPart) {
+  if (wanted / s.outer >= 2 && s.length >= 2 * kPart) {
     const int64_t parts = std::min({wanted / s.outer, s.length / kPart, kMostParts});
     a.chunk = (s.length + parts - 1) / parts;
     a.splits = (s.length + a.chunk - 1) / a.chunk;
