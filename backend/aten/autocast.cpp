@@ -9,6 +9,7 @@
 #include <torch/library.h>
 
 #include "backend/aten/core/weight_casts.h"
+#include "backend/aten/ops/linear.h"
 
 namespace xpu_lite::aten {
 namespace {
@@ -46,8 +47,28 @@ struct WithWeight<Tensor(const Tensor&, const Tensor&, const std::optional<Tenso
   }
 };
 
+Tensor linear_with_weight(const Tensor& input, const Tensor& weight,
+                          const std::optional<Tensor>& bias) {
+  constexpr auto device = c10::DeviceType::PrivateUse1;
+  c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
+  const ScalarType to = at::autocast::get_lower_precision_fp_from_device_type(device);
+  if (auto out = autocast_linear(input, weight, bias, to)) return *std::move(out);
+  return at::linear(at::autocast::cached_cast(to, input, device), cast_weight(weight, to),
+                    cast_weight(bias, to));
+}
+
+// A layer that keeps its weight the other way round (GPT-2's): bias, input, weight.
+Tensor addmm_with_weight(const Tensor& self, const Tensor& mat1, const Tensor& mat2,
+                         const Scalar& beta, const Scalar& alpha) {
+  constexpr auto device = c10::DeviceType::PrivateUse1;
+  c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
+  const ScalarType to = at::autocast::get_lower_precision_fp_from_device_type(device);
+  return at::addmm(cast_weight(self, to), at::autocast::cached_cast(to, mat1, device),
+                   cast_weight(mat2, to), beta, alpha);
+}
+
 constexpr std::string_view kWithWeight[] = {
-    "aten::linear", "aten::conv1d", "aten::conv2d", "aten::conv3d", "aten::convolution",
+    "aten::linear", "aten::addmm", "aten::conv1d", "aten::conv2d", "aten::conv3d", "aten::convolution",
     "aten::conv_transpose1d", "aten::conv_transpose2d.input", "aten::conv_transpose3d.input"};
 
 // The library, for all of torch's list but the operators above.
@@ -78,7 +99,8 @@ TORCH_LIBRARY_IMPL(aten, AutocastPrivateUse1, m) {
 #define XPU_LITE_WITH_WEIGHT_2(NAME, OP, OVERLOAD)                                     \
   m.impl("aten::" NAME, &WithWeight<std::remove_pointer_t<decltype(ATEN_FN2(OP, OVERLOAD))>>::call< \
                             &ATEN_FN2(OP, OVERLOAD)>)
-  XPU_LITE_WITH_WEIGHT("linear", linear);
+  m.impl("aten::linear", TORCH_FN(linear_with_weight));
+  m.impl("aten::addmm", TORCH_FN(addmm_with_weight));
   XPU_LITE_WITH_WEIGHT("conv1d", conv1d);
   XPU_LITE_WITH_WEIGHT("conv2d", conv2d);
   XPU_LITE_WITH_WEIGHT("conv3d", conv3d);

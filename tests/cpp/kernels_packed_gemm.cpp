@@ -218,6 +218,31 @@ TEST_P(PackedGemm, TransposedRows) {
   }
 }
 
+// A float32 a beside a weight of 16 bits: as if it had been rounded before.
+TEST_P(PackedGemm, RoundsFloatRowsAsItReadsThem) {
+  for (DType dtype : dtypes()) {
+    for (const auto [m, n, k] : {Shape{1, 40, 33}, {15, 32, 64}, {150, 65, 301}, {40, 33, 4098}}) {
+      const int64_t lda = k + 3;
+      Array a = Array::random(DType::Float, m * lda, 1), rounded(dtype, m * lda);
+      for (int64_t i = 0; i < m * lda; ++i) rounded.set(i, a.get(i));
+      Array w = Array::random(dtype, n * k, 2), c(DType::Float, m * n), wanted = c;
+      const std::vector<char> panels = packed({dtype, n, k, w.data(), dtype, k, 1});
+      gemm::Gemm g{dtype, m, n, k, rounded.data(), lda, panels.data(), wanted.data(), n,
+                   DType::Float};
+      gemm::gemm_with(name(), g);
+      g.a = a.data(), g.a_dtype = DType::Float, g.c = c.data();
+      gemm::gemm_with(name(), g);
+      const double unit = dtype == DType::Float ? 0 : dtype == DType::BFloat16 ? 4e-3 : 5e-4;
+      for (int64_t i = 0; i < m * n; ++i) {
+        ASSERT_NEAR(c.get(i), wanted.get(i), unit * std::sqrt(double(k)) + 1e-6)
+            << name() << " " << dtype_name(dtype) << " " << m << "x" << n << "x" << k;
+      }
+      g.a_transposed = true;
+      if (dtype != DType::Float) EXPECT_THROW(gemm::gemm_with(name(), g), xpu_lite::ValueError);
+    }
+  }
+}
+
 TEST_P(PackedGemm, EveryEpilogueAndDType) {
   for (DType dtype : dtypes()) {
     for (DType c_dtype : kDTypes) {

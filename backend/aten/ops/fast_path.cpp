@@ -16,6 +16,7 @@
 #include "backend/aten/core/route2.h"
 #include "backend/aten/core/routes.h"
 #include "backend/aten/ops/packed_product.h"
+#include "backend/aten/ops/transformer_ops.h"
 #include "backend/cpu/kernels/small_gemm.h"
 #include "backend/cpu/multi_tensor.h"
 
@@ -209,7 +210,12 @@ ElementwiseOp pick(const Operands& o, ElementwiseOp plain, ElementwiseOp with_sc
 
 at::Tensor add(const at::Tensor& self, const at::Tensor& other, const at::Scalar& alpha) {
   Operands o = operands(self, other);
-  if (!o.ok || !take_alpha(o, alpha)) return Slow<at::_ops::add_Tensor>::call(self, other, alpha);
+  if (!o.ok || !take_alpha(o, alpha)) {
+    if (alpha.equal(1) && self.dim() != 0) {
+      if (auto out = add_widened(self, other)) return *std::move(out);
+    }
+    return Slow<at::_ops::add_Tensor>::call(self, other, alpha);
+  }
   return functional("aten::add", pick(o, ElementwiseOp::Add, ElementwiseOp::AddScalar), o);
 }
 at::Tensor& add_out(const at::Tensor& self, const at::Tensor& other, const at::Scalar& alpha,

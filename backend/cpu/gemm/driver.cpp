@@ -28,7 +28,7 @@ class Share {
                              kernels.rows, second_level_cache())),
         panel_bytes_(panel_k(g.dtype, g.k) * kPanel * dtype_size(g.dtype)) {
     const int64_t used = std::min<int64_t>(kernels.rows, rows.size());
-    staged_ = g.a_transposed || kernels.a_dtype != g.dtype ||
+    staged_ = g.a_transposed || kernels.a_dtype != g.a_dtype ||
               rows_collide(g.lda * dtype_size(g.dtype), static_cast<int>(used));
   }
 
@@ -47,7 +47,7 @@ class Share {
   };
 
   Rows rows_of_a(Range rows, int64_t p, int64_t steps) {
-    const int64_t from_size = dtype_size(g_.dtype), size = dtype_size(kernels_.a_dtype);
+    const int64_t from_size = dtype_size(g_.a_dtype), size = dtype_size(kernels_.a_dtype);
     const int64_t at = g_.a_transposed ? p * g_.lda + rows.begin : rows.begin * g_.lda + p;
     const char* a = static_cast<const char*>(g_.a) + at * from_size;
     const int64_t padded = padded_k(g_.dtype, steps);
@@ -56,7 +56,7 @@ class Share {
     const int64_t ld = ((padded * size + 63) / 64 | 1) * 64 / size;
     thread_local Scratch buffer;
     void* out = buffer.get<void>(static_cast<size_t>(rows.size() * ld * size));
-    kernels_.stage({a, g_.dtype, g_.a_transposed, g_.lda, rows.size(), steps, padded, out,
+    kernels_.stage({a, g_.a_dtype, g_.a_transposed, g_.lda, rows.size(), steps, padded, out,
                     kernels_.a_dtype, ld});
     return {static_cast<const char*>(out), ld};
   }

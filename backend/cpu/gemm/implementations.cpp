@@ -73,6 +73,9 @@ void check(const Gemm& g) {
       !serves(e.mul.dtype)) {
     throw ValueError("gemm: operands are float32, bfloat16 or float16");
   }
+  if (g.a_dtype != g.dtype && (g.a_dtype != DType::Float || g.a_transposed)) {
+    throw ValueError("gemm: an a of another dtype than the product's is float32 and not transposed");
+  }
 }
 
 } // namespace

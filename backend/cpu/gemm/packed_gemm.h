@@ -89,6 +89,9 @@ struct Gemm {
   DType c_dtype;
   Epilogue epilogue = {};
   bool a_transposed = false; // a is k x m: element (i, p) at a[p * lda + i]
+  // Float: a is rounded to dtype as it is read, where tiles multiply that dtype. Not for a
+  // transposed a.
+  DType a_dtype = dtype;
 };
 
 // On the calling thread and, where it pays, on OpenMP's others. m, n or k may be 0.

@@ -16,6 +16,11 @@ float value(const void* data, DType dtype, int64_t i) {
   return static_cast<const half*>(data)[i];
 }
 
+float rounded(float x, DType dtype) {
+  if (dtype == DType::BFloat16) return bfloat16(x);
+  return dtype == DType::Half ? static_cast<float>(half(x)) : x;
+}
+
 void set(void* data, DType dtype, int64_t i, float x) {
   if (dtype == DType::Float) {
     static_cast<float*>(data)[i] = x;
@@ -61,8 +66,8 @@ void reference_gemm(const Gemm& g) {
         float sum = 0;
         for (int64_t p = 0; p < g.k; ++p) {
           const int64_t at = column + p / group * group * kPanel + p % group;
-          sum += value(g.a, g.dtype, g.a_transposed ? p * g.lda + i : i * g.lda + p) *
-                 value(g.packed, g.dtype, at);
+          const float a = value(g.a, g.a_dtype, g.a_transposed ? p * g.lda + i : i * g.lda + p);
+          sum += rounded(a, g.dtype) * value(g.packed, g.dtype, at);
         }
         set(g.c, g.c_dtype, i * g.ldc + j, finished(g.epilogue, sum, i, j));
       }

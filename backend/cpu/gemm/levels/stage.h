@@ -56,7 +56,9 @@ void stage(const Stage& s) {
     } else {
       stage_columns<half>(s);
     }
-  } else if (s.to == DType::BFloat16) { // of BFloat16 only: copied as it is, NaNs too
+  } else if (s.to == DType::BFloat16 && s.dtype == DType::Float) {
+    stage_rows<float, bfloat16>(s);
+  } else if (s.to == DType::BFloat16) { // copied as it is, NaNs too
     for (int64_t r = 0; r < s.rows; ++r) {
       const bfloat16* from = static_cast<const bfloat16*>(s.a) + r * s.lda;
       bfloat16* to = static_cast<bfloat16*>(s.out) + r * s.ld;

@@ -158,9 +158,15 @@ XPU_LITE_GEMM_INLINE Bits to_bfloat16(Reg x) {
   const Bits rounded = right<16>(add(bits(x), add(odd, splat_bits(0x7fff))));
   return unless_nan(x, rounded, splat_bits(0x7fc0));
 }
-XPU_LITE_GEMM_INLINE void store(bfloat16* p, Reg x) { store_narrow(p, narrow(to_bfloat16(x))); }
+#if defined(__AVX512BF16__)
+// The same by one instruction, but for denormals: zero, as the products there take them.
+XPU_LITE_GEMM_INLINE __m256i narrow_bfloat16(Reg x) { return (__m256i)_mm512_cvtneps_pbh(x); }
+#else
+XPU_LITE_GEMM_INLINE auto narrow_bfloat16(Reg x) { return narrow(to_bfloat16(x)); }
+#endif
+XPU_LITE_GEMM_INLINE void store(bfloat16* p, Reg x) { store_narrow(p, narrow_bfloat16(x)); }
 XPU_LITE_GEMM_INLINE void store(bfloat16* p, Reg x, int n) {
-  store_narrow(p, narrow(to_bfloat16(x)), n);
+  store_narrow(p, narrow_bfloat16(x), n);
 }
 XPU_LITE_GEMM_INLINE void store(half* p, Reg x) { store_narrow(p, to_half(x)); }
 XPU_LITE_GEMM_INLINE void store(half* p, Reg x, int n) { store_narrow(p, to_half(x), n); }
