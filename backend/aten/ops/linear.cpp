@@ -15,11 +15,11 @@ namespace xpu_lite::aten {
 namespace {
 
 using at::Tensor;
-constexpr const char* kOp = "aten::linear";
+constexpr const char* kAtenLinear = "aten::linear";
 
 // Smaller products are for other kernels: see packed_product.cpp.
-constexpr int64_t kLeast = 32;
-constexpr int64_t kLeastWork = int64_t{1} << 17; // multiply-adds
+constexpr int64_t kLeastSide = 32;
+constexpr int64_t kLeastLinearWork = int64_t{1} << 17; // multiply-adds
 
 // Nobody between the caller and the kernel wants to see what linear is composed of: modes,
 // tracing, transforms, gradients.
@@ -41,14 +41,14 @@ bool is_unobserved(const Tensor& input, const Tensor& weight, const std::optiona
 }
 
 // input of the weight's dtype, or float32 beside bfloat16.
-std::optional<Tensor> product(const Tensor& input, const Tensor& weight,
+std::optional<Tensor> linear_product(const Tensor& input, const Tensor& weight,
                               const std::optional<Tensor>& bias) {
   if (input.dim() < 2 || weight.dim() != 2 || !is_host_operand(weight)) return std::nullopt;
   const int64_t n = weight.size(0), k = weight.size(1);
   const auto dtype = gemm_type(weight.scalar_type()), a_dtype = gemm_type(input.scalar_type());
   const bool widened = input.scalar_type() == at::kFloat && dtype == cpu::DType::BFloat16;
-  if (!dtype || (dtype != a_dtype && !widened) || n < kLeast || k < kLeast ||
-      input.size(-1) != k || input.numel() < kLeastWork / n ||
+  if (!dtype || (dtype != a_dtype && !widened) || n < kLeastSide || k < kLeastSide ||
+      input.size(-1) != k || input.numel() < kLeastLinearWork / n ||
       (weight.stride(0) != 1 && weight.stride(1) != 1)) {
     return std::nullopt;
   }
@@ -60,7 +60,7 @@ std::optional<Tensor> product(const Tensor& input, const Tensor& weight,
   auto call = linear_call(input, {&weight}, n, weight.scalar_type(),
                           {bias, "none", std::nullopt, false, std::nullopt});
   if (!call) return std::nullopt;
-  return call->run(kOp, [&] {
+  return call->run(kAtenLinear, [&] {
     const auto packed = packed_form(weight.t(), *dtype);
     cpu::gemm::Gemm g{*dtype, call->a.rows, n, k, call->a.tensor.const_data_ptr(), call->a.ld,
                       packed.get(), call->out.mutable_data_ptr(), n, *dtype,
@@ -74,7 +74,7 @@ std::optional<Tensor> product(const Tensor& input, const Tensor& weight,
 
 Tensor linear(const Tensor& input, const Tensor& weight, const std::optional<Tensor>& bias) {
   if (input.scalar_type() == weight.scalar_type() && is_unobserved(input, weight, bias)) {
-    if (auto out = product(input, weight, bias)) return *std::move(out);
+    if (auto out = linear_product(input, weight, bias)) return *std::move(out);
   }
   return at::native::linear(input, weight, bias);
 }
@@ -89,7 +89,7 @@ std::optional<Tensor> autocast_linear(const Tensor& input, const Tensor& weight,
       !is_unobserved(input, weight, bias)) {
     return std::nullopt;
   }
-  return product(input, cast_weight(weight, to), cast_weight(bias, to));
+  return linear_product(input, cast_weight(weight, to), cast_weight(bias, to));
 }
 
 } // namespace xpu_lite::aten

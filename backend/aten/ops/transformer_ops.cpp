@@ -56,7 +56,7 @@ std::optional<Tensor> activated(const char* name, const Tensor& self, Activation
 }
 
 // May the parameter be read as `count` numbers beside an input of `type`?
-bool fits(const std::optional<Tensor>& parameter, const Tensor& input, int64_t count) {
+bool parameter_fits(const std::optional<Tensor>& parameter, const Tensor& input, int64_t count) {
   return !given(parameter) ||
       (is_dense_range(*parameter) && parameter->device() == input.device() &&
        parameter->numel() == count &&
@@ -94,7 +94,7 @@ std::tuple<Tensor, Tensor, Tensor> native_layer_norm(const Tensor& input,
   const int64_t outer = input.dim() - static_cast<int64_t>(shape->size());
   if (outer < 0 || input.sizes().slice(outer) != *shape) return slow();
   const int64_t columns = c10::multiply_integers(*shape);
-  if (!fits(weight, input, columns) || !fits(bias, input, columns)) return slow();
+  if (!parameter_fits(weight, input, columns) || !parameter_fits(bias, input, columns)) return slow();
   const at::ScalarType parameter = given(weight) ? weight->scalar_type()
       : given(bias)                              ? bias->scalar_type()
                                                  : input.scalar_type();
