@@ -87,6 +87,55 @@ def test_gradients_are_the_cpus():
                 torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
 
 
+# batch, channels, height, width, outputs, kernel, stride, padding, dilation: of both layouts the
+# engine's kernels; then what torch's make; rows of odd lengths; the smallest.
+GRADIENTS = [(2, 40, 14, 11, 48, 3, 1, 1, 1), (2, 64, 7, 7, 33, 1, 1, 0, 1),
+             (1, 24, 15, 13, 40, 3, 2, 1, 1), (2, 16, 12, 12, 32, 1, 2, 0, 1),
+             (1, 30, 20, 9, 34, (1, 5), 1, (0, 4), 2), (2, 6, 12, 12, 8, 3, 1, 1, 1)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("case", GRADIENTS, ids=str)
+def test_gradients_of_filters(dtype, channels_last, case):
+    batch, channels, height, width, outputs, kernel, stride, padding, dilation = case
+    torch.manual_seed(1)
+    kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    image = torch.randn(batch, channels, height, width).to(dtype)
+    weight = (torch.randn(outputs, channels, *kernel) / 8).to(dtype)
+    bias = torch.randn(outputs).to(dtype)
+    if channels_last:
+        image = image.contiguous(memory_format=torch.channels_last)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+    want = [t.double().requires_grad_() for t in (image, weight, bias)]
+    result = F.conv2d(*want, stride, padding, dilation)
+    factor = torch.randn(result.shape).to(dtype)
+    result.backward(factor.double())
+    leaves = [t.to(DEV).requires_grad_() for t in (image, weight, bias)]
+    result = F.conv2d(*leaves, stride, padding, dilation)
+    result.backward(factor.to(DEV))
+    for leaf, other in zip(leaves, want, strict=True):
+        if 1 not in leaf.shape:  # whose strides mean nothing
+            assert leaf.grad.stride() == leaf.stride()
+        scale = other.grad.abs().max().item()  # sums of many terms
+        torch.testing.assert_close(leaf.grad.cpu().double() / scale, other.grad / scale, rtol=0,
+                                   atol={torch.float32: 2e-6, torch.bfloat16: 8e-3,
+                                         torch.float16: 1e-3}[dtype])
+
+
+def test_gradients_that_are_no_plain_tensors():
+    image, weight, _ = operands(out=48)
+    for make in (lambda t: t.sum(), lambda t: t[:, ::2].square().sum(),
+                 lambda t: t.transpose(2, 3).contiguous().square().sum()):
+        sides = []
+        for device in ("cpu", DEV):
+            leaves = [t.to(device).detach().requires_grad_() for t in (image, weight)]
+            make(F.conv2d(*leaves, padding=1)).backward()
+            sides.append([t.grad.cpu() for t in leaves])
+        for want, got in zip(*sides, strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-3)
+
+
 @host_only("the host engine keeps packed weights")
 def test_a_filter_is_kept_and_never_stale():
     image, weight, _ = operands(out=64)

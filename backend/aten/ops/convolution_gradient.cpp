@@ -3,6 +3,7 @@
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/ops/convolution_backward_ops.h>
+#include <ATen/ops/sum.h>
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/core/route2.h"
@@ -53,13 +54,24 @@ std::optional<Tensor> input_gradient(const Tensor& grad_output, const Tensor& in
 }
 
 // The measured choice between the kernel and torch's for a filter's gradient
-// (benchmarks/convolution.py). Few channels fill no block, few outputs no panel; short rows
-// of sums and small products wait for memory in both. On processors with AMX torch's kernel uses it.
+// (benchmarks/convolution.py). Few channels fill no block, few outputs no panel. On processors
+// with AMX torch's kernel uses it. What has channels first is turned around, which pays where
+// several taps use it and nothing is left out between them, or where there are few pixels. One
+// tap of many float pixels is as fast as memory: torch's kernel reads it without a copy.
 bool gradient_is_faster_here(const conv::Convolution& c) {
-  const double work = double(c.batch * c.out_height * c.out_width) *
-      double(c.out_channels * c.channels) * double(c.vertical.size * c.horizontal.size);
-  return isa() >= Isa::Avx512 && isa() < Isa::Amx && c.channels >= 12 && c.out_channels >= 24 &&
-      work >= 1e6;
+  const int64_t taps = c.vertical.size * c.horizontal.size;
+  const int64_t pixels = c.batch * c.out_height * c.out_width;
+  const bool strided = c.vertical.stride > 1 || c.horizontal.stride > 1;
+  const double work = double(pixels) * double(c.out_channels * c.channels) * double(taps);
+  if (isa() < Isa::Avx512 || isa() >= Isa::Amx || c.channels < 12 || c.out_channels < 24 ||
+      work < 1e6) {
+    return false;
+  }
+  if (c.input_layout == conv::Layout::ChannelsFirst) {
+    return taps > 1 ? !strided || pixels <= 512 : pixels <= (strided ? 64 : 512);
+  }
+  return taps > 1 || strided || c.dtype != cpu::DType::Float || c.channels < c.out_channels ||
+      pixels <= 4000;
 }
 
 std::optional<Tensor> weight_gradient(const Tensor& grad_output, const Tensor& input,
@@ -73,12 +85,10 @@ std::optional<Tensor> weight_gradient(const Tensor& grad_output, const Tensor& i
   const int64_t sizes[4] = {c->batch, c->out_channels, c->out_height, c->out_width};
   const auto layout = convolution_layout(grad_output);
   if (grad_output.sizes() != at::IntArrayRef(sizes) || !layout) return std::nullopt;
-  const MemoryFormat format = weight.suggest_memory_format() == MemoryFormat::ChannelsLast
-      ? MemoryFormat::ChannelsLast
-      : MemoryFormat::Contiguous;
-  Tensor out = at::detail::empty_generic(weight.sizes(), device_allocator(),
-                                         c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
-                                         weight.scalar_type(), format);
+  if (!convolution_layout(weight)) return std::nullopt;
+  Tensor out = at::detail::empty_strided_generic(
+      weight.sizes(), weight.strides(), device_allocator(),
+      c10::DispatchKeySet(c10::DispatchKey::PrivateUse1), weight.scalar_type());
   note_route(1, kBackward);
   KernelSpan span(kBackward, stream_of(input));
   conv::weight_gradient({c->dtype, c->batch, c->channels, c->height, c->width, c->out_channels,
@@ -96,17 +106,18 @@ std::tuple<Tensor, Tensor, Tensor> convolution_backward(
     at::OptionalIntArrayRef bias_sizes, at::IntArrayRef stride, at::IntArrayRef padding,
     at::IntArrayRef dilation, bool transposed, at::IntArrayRef output_padding, int64_t groups,
     std::array<bool, 3> output_mask) {
-  std::array<std::optional<Tensor>, 2> ours;
+  std::array<std::optional<Tensor>, 3> ours;
   const Window2d window{stride, padding, dilation};
   if (!transposed && groups == 1) {
     if (output_mask[0]) ours[0] = input_gradient(grad_output, input, weight, window);
     if (output_mask[1]) ours[1] = weight_gradient(grad_output, input, weight, window);
+    // torch's kernel for the bias makes the filter's gradient once more.
+    if (output_mask[2] && ours[1]) ours[2] = at::sum(grad_output, {0, 2, 3});
   }
   std::tuple<Tensor, Tensor, Tensor> all;
   std::array<bool, 3> rest = output_mask;
-  if (ours[0]) rest[0] = false;
-  if (ours[1]) rest[1] = false;
-  if (rest[0] || rest[1] || rest[2] || (!ours[0] && !ours[1])) {
+  for (size_t i = 0; i < 3; ++i) rest[i] = rest[i] && !ours[i];
+  if (rest[0] || rest[1] || rest[2] || !(ours[0] || ours[1])) {
     std::optional<std::vector<c10::SymInt>> sizes;
     at::OptionalSymIntArrayRef bias;
     if (bias_sizes.has_value()) {
@@ -120,6 +131,7 @@ std::tuple<Tensor, Tensor, Tensor> convolution_backward(
   }
   if (ours[0]) std::get<0>(all) = *std::move(ours[0]);
   if (ours[1]) std::get<1>(all) = *std::move(ours[1]);
+  if (ours[2]) std::get<2>(all) = *std::move(ours[2]);
   return all;
 }
 
