@@ -1,6 +1,8 @@
 // One convolution on all threads: each takes some rows of outputs and some panels of
 // the filter, stages a band of the input at a time, and walks panel by panel over it.
 
+#include <xmmintrin.h>
+
 #include <cstring>
 
 #include "backend/cpu/conv/plan.h"
@@ -50,6 +52,7 @@ class BandShare {
       stage_band({rows_.begin + band.begin, rows_.begin + band.end});
       for (int64_t panel = panels_.begin; panel < panels_.end; ++panel) one_panel(panel);
     }
+    if (streams_) _mm_sfence();
   }
 
  private:
@@ -134,6 +137,10 @@ class BandShare {
       const Range inner = part(line.size(), tiles, t);
       const Range tile{line.begin + inner.begin, line.begin + inner.end};
       float* sums = sums_at < 0 ? sums_ : sums_ + (sums_at + inner.begin) * kPanel;
+      if (last && c_.output_layout == Layout::ChannelsLast) {
+        gemm::bring_result(all_, (s.image * c_.out_height + row) * c_.out_width + tile.begin,
+                           tile.size(), panel * kPanel, streams_);
+      }
       for (int64_t tap = group.begin; tap < group.end; ++tap) {
         const Plan::Tap& at = plan_.taps[static_cast<size_t>(tap)];
         if (!reads(at, row)) continue;
@@ -160,7 +167,7 @@ class BandShare {
     const int64_t pixel = row * c_.out_width; // of the line's origin, in the image
     if (c_.output_layout == Layout::ChannelsLast) {
       kernels_.finish({&all_, sums, tile.size(), columns,
-                       s.image * image_pixels + pixel + tile.begin, column});
+                       s.image * image_pixels + pixel + tile.begin, column, streams_});
       return;
     }
     // Into a block of pixels first, which is turned around when the line is complete.
@@ -193,6 +200,7 @@ class BandShare {
   const Range rows_, panels_;
   const int64_t k_, panel_bytes_;
   const gemm::Gemm all_;
+  const bool streams_ = c_.output_layout == Layout::ChannelsLast && gemm::streams_result(all_);
   std::vector<Segment> segments_;
   int64_t band_pixels_ = 0, tile_of_group_ = 0;
   char* staged_ = nullptr;

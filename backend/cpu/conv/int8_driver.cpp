@@ -112,12 +112,28 @@ class Int8BandShare {
     alignas(64) int32_t sums[gemm::kInt8MostRows * kInt8Panel];
     for (int64_t t = 0; t < tiles; ++t) {
       const Range tile = part(pixels, tiles, t);
+      bring(pixel + tile.begin, tile.size(), column);
       kernels_.tile({a + tile.begin * lda, lda, w, plan_.taps.tap_k, sums,
                      static_cast<int>(tile.size()), is_signed_,
                      static_cast<int>(plan_.taps.count), plan_.offsets.data()});
       finish_({&c_, sums, tile.size(), columns, pixel + tile.begin, column,
                terms_.correction + column, terms_.scale + column, terms_.bias + column});
     }
+  }
+
+  // Asks for what the finish will touch: see gemm::bring_result().
+  __attribute__((always_inline)) void bring(int64_t pixel, int64_t pixels, int64_t column) {
+    const int64_t at = pixel * c_.out_channels + column;
+    const auto lines = [&](const void* data, gemm::Int8Output type) __attribute__((always_inline)) {
+      const int64_t size = type == gemm::Int8Output::Float ? 4 : type < gemm::Int8Output::U8 ? 2 : 1;
+      const char* from = static_cast<const char*>(data) + at * size;
+      for (int64_t i = 0; i < pixels; ++i, from += c_.out_channels * size) {
+        __builtin_prefetch(from, 1, 3);
+        if (size == 4) __builtin_prefetch(from + 64, 1, 3);
+      }
+    };
+    lines(c_.output, c_.output_type);
+    if (c_.add.data) lines(c_.add.data, c_.add.type);
   }
 
   struct Segment {

@@ -2,6 +2,8 @@
 // blocks that fit its second-level cache, tile by tile. Tiles sum into a small
 // buffer of floats; the epilogue reads it while it is hot.
 
+#include <xmmintrin.h>
+
 #include <numeric>
 
 #include "backend/cpu/gemm/kernels.h"
@@ -30,6 +32,7 @@ class Share {
     const int64_t used = std::min<int64_t>(kernels.rows, rows.size());
     staged_ = g.a_transposed || kernels.a_dtype != g.a_dtype ||
               rows_collide(g.lda * dtype_size(g.dtype), static_cast<int>(used));
+    brings_rows_ = !staged_ && padded_k(g.dtype, g.k) == g.k && g.lda == g.k && blocks_.k_block >= g.k;
   }
 
   void run() {
@@ -37,6 +40,7 @@ class Share {
       const Range block = part(rows_.size(), blocks_.row_blocks, b);
       row_block({rows_.begin + block.begin, rows_.begin + block.end});
     }
+    if (streams_) _mm_sfence();
   }
 
  private:
@@ -97,13 +101,34 @@ class Share {
       // A tile asks for two lines of eight: four tiles bring the panel that follows.
       const char* next = t < 4 ? w + panel_bytes_ + t * next_slice : nullptr;
       float* to = sums + tile.begin * kPanel;
+      if (brings_rows_) bring_rows(rows, a, (panel - panels_.begin) * tiles + t, tiles * panels_.size());
+      if (p + steps == g_.k) bring_next(rows, tiles, t + 1, panel);
       kernels_.tile({tile.size(), tile_a, a.ld, w, padded_k(g_.dtype, steps), to, p > 0, next});
       if (p + steps == g_.k) {
         const int64_t column = panel * kPanel;
         kernels_.finish({&g_, to, tile.size(), std::min<int64_t>(kPanel, g_.n - column),
-                         rows.begin + tile.begin, column});
+                         rows.begin + tile.begin, column, streams_});
       }
     }
+  }
+
+  // What the tile after this one will read and write beside its sums.
+  __attribute__((always_inline)) void bring_next(Range rows, int64_t tiles, int64_t t,
+                                                 int64_t panel) {
+    if (t == tiles) t = 0, ++panel;
+    if (panel == panels_.end) return;
+    const Range next = part(rows.size(), tiles, t);
+    bring_result(g_, rows.begin + next.begin, next.size(), panel * kPanel, streams_);
+  }
+
+  // A share of the rows that the next block will read, so that its first panel does not
+  // wait for memory: they are too many streams for the hardware to follow.
+  __attribute__((always_inline)) void bring_rows(Range rows, Rows a, int64_t index, int64_t count) {
+    const int64_t row_bytes = g_.lda * dtype_size(g_.a_dtype);
+    const int64_t bytes = std::min(rows.size(), rows_.end - rows.end) * row_bytes;
+    const Range lines = part(bytes / 64, count, index);
+    const char* next = a.data + rows.size() * row_bytes;
+    for (int64_t l = lines.begin; l < lines.end; ++l) __builtin_prefetch(next + l * 64, 0, 2);
   }
 
   const Kernels& kernels_;
@@ -111,7 +136,8 @@ class Share {
   const Range rows_, panels_;
   const Blocks blocks_;
   const int64_t panel_bytes_;
-  bool staged_;
+  const bool streams_ = streams_result(g_);
+  bool staged_, brings_rows_;
 };
 
 } // namespace

@@ -32,6 +32,7 @@ struct Finish {
   const Gemm* gemm;
   const float* sums;
   int64_t rows, columns, row, column;
+  bool streams = false; // past the caches, where streams_result() says so
 };
 
 // Rows of a, of any dtype, as `to` with rows ld elements apart; [k, k_padded) is zero.
@@ -46,6 +47,29 @@ struct Stage {
   DType to;
   int64_t ld;
 };
+
+// Asks for the lines of a tile's result, unless it is stored past the caches, and of what is
+// added to it: its rows lie apart, which no prefetcher of the hardware follows. Always
+// inline: GCC takes out a call of a function that does nothing but ask.
+__attribute__((always_inline)) inline void bring_result(const Gemm& g, int64_t row, int64_t rows,
+                                                        int64_t column, bool streams) {
+  const int64_t columns = g.n - column < kPanel ? g.n - column : kPanel;
+  if (!streams) {
+    const int64_t size = dtype_size(g.c_dtype), bytes = columns * size;
+    const char* at = static_cast<const char*>(g.c) + (row * g.ldc + column) * size;
+    for (int64_t i = 0; i < rows; ++i, at += g.ldc * size) {
+      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, 1, 3);
+    }
+  }
+  const Matrix& add = g.epilogue.add;
+  if (add.data && add.data != g.c) {
+    const int64_t size = dtype_size(add.dtype), bytes = columns * size;
+    const char* at = static_cast<const char*>(add.data) + (row * add.ld + column) * size;
+    for (int64_t i = 0; i < rows; ++i, at += add.ld * size) {
+      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, 0, 3);
+    }
+  }
+}
 
 struct Kernels {
   const char* name; // of the implementation

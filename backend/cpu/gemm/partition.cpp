@@ -10,6 +10,11 @@ namespace {
 
 constexpr int64_t up(int64_t x, int64_t to) { return (x + to - 1) / to; }
 
+// Half of what a group of cores shares: of a larger result nothing is left in the cache when
+// it is read from its beginning. What the system says of the third level may be the sum of
+// many groups'.
+constexpr int64_t kStreamedFrom = int64_t{16} << 20;
+
 // Time of one thread's share, in steps of a tile's row: a tile with few rows waits
 // for its panel instead of computing.
 int64_t share_cost(int64_t rows, int64_t panels, int tile_rows) {
@@ -71,6 +76,13 @@ int64_t second_level_cache() {
     return found >= (128 << 10) ? int64_t{found} : int64_t{512} << 10;
   }();
   return bytes;
+}
+
+bool streams_result(const Gemm& g) {
+  const int64_t size = dtype_size(g.c_dtype);
+  return g.m * g.n * size > kStreamedFrom && g.n % kPanel == 0 &&
+      g.ldc * size % 64 == 0 && reinterpret_cast<uintptr_t>(g.c) % 64 == 0 &&
+      g.epilogue.add.data != g.c;
 }
 
 } // namespace xpu_lite::cpu::gemm

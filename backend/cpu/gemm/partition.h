@@ -37,4 +37,8 @@ Blocks cache_blocks(int64_t rows, int64_t panels, int64_t k, int64_t element_byt
 
 int64_t second_level_cache(); // bytes, of one core
 
+// The result is too large to be found in a cache by who reads it next, and rows are whole
+// lines: storing past the caches saves reading each line before it is written.
+bool streams_result(const Gemm& g);
+
 } // namespace xpu_lite::cpu::gemm

@@ -63,6 +63,24 @@ void finish_rows(const Finish& f) {
   }
 }
 
+// Past the caches: on a boundary of the register's size.
+template <class T>
+XPU_LITE_GEMM_INLINE void stream(T* p, Reg x) {
+  if constexpr (sizeof(T) == 4) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(p, x);
+#else
+    _mm256_stream_ps(p, x);
+#endif
+  } else {
+#if defined(__AVX512F__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow_bfloat16(x));
+#else
+    _mm_stream_si128(reinterpret_cast<__m128i*>(p), narrow_bfloat16(x));
+#endif
+  }
+}
+
 // The same for whole panels, with at most a bias and a residual in c's dtype: with a
 // short k, what finish_rows asks for each register would cost as much as the product.
 template <Activation activation, class C, bool residual>
@@ -91,7 +109,7 @@ void finish_panel(const Finish& f) {
       } else {
         x = activate<activation>(x);
       }
-      store(c + v * kLanes, x);
+      f.streams ? stream(c + v * kLanes, x) : store(c + v * kLanes, x);
     }
     c += g.ldc;
     if constexpr (residual) add += e.add.ld;
