@@ -1,4 +1,5 @@
-"""Convolutions of ResNet-50, others, and ResNet-50 as a whole, as ratios to device="cpu"."""
+"""Convolutions of ResNet-50, their gradients, others, and ResNet-50 as a whole, as ratios to
+device="cpu"."""
 
 import copy
 
@@ -48,6 +49,31 @@ def layer(shape, batch, dtype, channels_last):
     return of
 
 
+def gradient(shape, batch, dtype, channels_last, of_filter):
+    """The gradient of the filter or of the input alone, of a weight that changes each time."""
+    channels, size, outputs, kernel, stride = shape[:5]
+    torch.manual_seed(0)
+    image = torch.randn(batch, channels, size, size).to(dtype)
+    weight = torch.randn(outputs, channels, kernel, kernel).to(dtype)
+    slope = torch.randn_like(F.conv2d(image, weight, None, stride, kernel // 2))
+    if channels_last:
+        image, weight, slope = (t.contiguous(memory_format=torch.channels_last)
+                                for t in (image, weight, slope))
+
+    def of(device):
+        x, w, dy = image.to(device), weight.to(device), slope.to(device)
+
+        def one():
+            w.mul_(1)
+            torch.ops.aten.convolution_backward(
+                dy, x, w, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], 1,
+                [not of_filter, of_filter, False])
+
+        return one
+
+    return of
+
+
 def training(model, batch, device, dtype):
     def one():
         with torch.autocast(device, dtype, enabled=dtype is not None):
@@ -85,6 +111,9 @@ def cases(options):
                 end = f"b{batch} {dtype_name} {'channels last' if channels_last else 'contiguous'}"
                 for shape in RESNET:
                     yield f"layer {shape} {end}", layer(shape, batch, dtype, channels_last)
+                    for name, of_filter in (("filter", True), ("input", False)):
+                        yield (f"gradient of {name} {shape} {end}",
+                               gradient(shape, batch, dtype, channels_last, of_filter))
                 for shape in OTHERS:
                     yield f"other {shape} {end}", layer(shape, batch, dtype, channels_last)
                 yield f"resnet50 {end}", whole(batch, dtype, channels_last, False)
