@@ -478,6 +478,43 @@ TEST(PackedGemmPartition, SharesAreEven) {
   EXPECT_EQ(small.rows * small.columns, 1); // too little to share
 }
 
+// Results past the caches: more than streams_result() lets through the usual way.
+TEST(PackedGemm, LargeResults) {
+  for (DType dtype : {DType::Float, DType::BFloat16}) {
+    const int64_t k = 6, n = 64, m = (int64_t{17} << 20) / n / dtype_size(dtype) + 5;
+    Array a = Array::random(dtype, m * k, 1), w = Array::random(dtype, n * k, 2);
+    Array add = Array::random(dtype, m * n, 3);
+    const auto aligned = [](std::vector<char>& bytes) {
+      return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64);
+    };
+    std::vector<char> panels(gemm::packed_bytes(dtype, n, k) + 64);
+    gemm::pack({dtype, n, k, w.data(), dtype, k, 1}, aligned(panels));
+    std::vector<char> result(m * n * dtype_size(dtype) + 128), expected = result;
+    gemm::Gemm g{dtype, m, n, k, a.data(), k, aligned(panels), aligned(result), n, dtype};
+    g.epilogue.add = {add.data(), dtype, n};
+    g.epilogue.activation = Activation::ReLU;
+    ASSERT_TRUE(gemm::streams_result(g));
+    for (const std::string& name : gemm::implementations()) {
+      if (name == "reference" || !gemm::implementation_serves(name, dtype)) continue;
+      std::fill(result.begin(), result.end(), char(0x7f));
+      g.c = aligned(result);
+      gemm::gemm_with(name, g);
+      g.c = aligned(expected);
+      gemm::gemm_with("reference", g);
+      int64_t off = 0;
+      for (int64_t i = 0; i < m * n; ++i) {
+        const auto value = [&](std::vector<char>& bytes) -> double {
+          if (dtype == DType::Float) return reinterpret_cast<float*>(aligned(bytes))[i];
+          return reinterpret_cast<bfloat16*>(aligned(bytes))[i];
+        };
+        const double x = value(expected);
+        off += !(std::abs(value(result) - x) <= (dtype == DType::Float ? 1e-5 : 8e-3) * (1 + std::abs(x)));
+      }
+      EXPECT_EQ(off, 0) << name << " " << dtype_name(dtype);
+    }
+  }
+}
+
 TEST(PackedGemmPartition, BlocksFitTheCache) {
   for (int64_t cache : {int64_t{256} << 10, int64_t{1} << 20, int64_t{2} << 20}) {
     for (int64_t rows : {1, 14, 128, 1024}) {
