@@ -86,6 +86,26 @@ bool reachable(const at::Tensor& t) {
 bool as_it_is(const at::Tensor& t) {
   return t.is_contiguous() && !t.is_conj() && !t.is_neg() && reachable(t);
 }
+bool is_plain(const at::Tensor& t) { return t.is_contiguous() && !t.is_conj() && !t.is_neg(); }
+
+// Of tensors whose streams are known to have come this far. Not by an operator, which would
+// queue the copy on the thread's current stream: that stream may be waiting for this
+// collective, and then comes to the copy after what must not overtake it.
+void copy_bytes(void* to, int to_device, const void* from, int from_device, size_t bytes) {
+  if (bytes != 0) engine().copy(to, to_device, from, from_device, bytes);
+}
+
+// A contiguous copy on the host, with the value or with nothing in it.
+at::Tensor packed_on_host(const at::Tensor& t, bool with_value) {
+  if (with_value && (reachable(t) || !is_plain(t))) {
+    return on_host(t).resolve_conj().resolve_neg().clone(at::MemoryFormat::Contiguous);
+  }
+  at::Tensor packed = at::empty(t.sizes(), t.options().device(c10::kCPU));
+  if (with_value) {
+    copy_bytes(packed.mutable_data_ptr(), -1, t.const_data_ptr(), t.device().index(), t.nbytes());
+  }
+  return packed;
+}
 } // namespace
 
 at::Tensor on_host(const at::Tensor& tensor) {
@@ -102,7 +122,7 @@ Input::Input(const at::Tensor& tensor) : bytes_(tensor.nbytes()) {
   if (as_it_is(tensor)) {
     data_ = tensor.const_data_ptr();
   } else {
-    packed_ = on_host(tensor).resolve_conj().resolve_neg().contiguous();
+    packed_ = packed_on_host(tensor, true);
     data_ = packed_.const_data_ptr();
   }
 }
@@ -112,9 +132,7 @@ Output::Output(const at::Tensor& tensor, bool with_value)
   if (as_it_is(tensor)) {
     data_ = tensor.mutable_data_ptr();
   } else {
-    packed_ = with_value
-        ? on_host(tensor).resolve_conj().resolve_neg().clone(at::MemoryFormat::Contiguous)
-        : at::empty(tensor.sizes(), tensor.options().device(c10::kCPU));
+    packed_ = packed_on_host(tensor, with_value);
     data_ = packed_.mutable_data_ptr();
   }
 }
@@ -123,6 +141,9 @@ void Output::commit() {
   if (!packed_.defined()) return;
   if (reachable(target_)) {
     on_host(target_).copy_(packed_);
+  } else if (is_plain(target_)) {
+    copy_bytes(target_.mutable_data_ptr(), target_.device().index(), packed_.const_data_ptr(), -1,
+               bytes_);
   } else {
     target_.copy_(packed_);
   }
