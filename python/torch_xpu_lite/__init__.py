@@ -9,12 +9,13 @@ entry point and calls :func:`_autoload`. With ``TORCH_DEVICE_BACKEND_AUTOLOAD=0`
 import os
 import sys
 
-__all__ = ["__version__", "ipex_compat", "optim", "optimize", "quantization", "quantize", "runtime",
+__all__ = ["PagedCache", "__version__", "ipex_compat", "optim", "optimize", "quantization", "quantize", "runtime",
            "sycl", "xpu_lite"]
 
 # Only programs that use them pay for them.
 _LAZY_MODULES = ("ipex_compat", "optim", "quantization", "runtime", "sycl")
-_LAZY_NAMES = {"optimize": "optimization", "quantize": "quantization"}  # name: module
+_LAZY_NAMES = {"PagedCache": "paged_cache", "optimize": "optimization",
+               "quantize": "quantization"}  # name: module
 
 
 def _is_command() -> bool:

@@ -4,6 +4,9 @@
 
 #include <omp.h>
 
+#include <cstring>
+#include <new>
+
 #include "backend/cpu/attention/kernels.h"
 #include "backend/runtime/error.h"
 
@@ -96,6 +99,58 @@ bool run_named(const std::string& name, const Problem& p, AttentionType type) {
                            "this processor; known are: decode, gemm_bf16, gemm_f32, blocked"));
 }
 
+int64_t bytes_of(AttentionType type) {
+  return type == AttentionType::Double ? 8 : type == AttentionType::Float ? 4 : 2;
+}
+
+// Rows [0, length) of one sequence and head, copied from their pages.
+void gather(const AttentionView& from, const AttentionPages& pages, int64_t b, int64_t head,
+            int64_t width, int64_t bytes, char* to) {
+  for (int64_t j = 0; j < pages.lengths[b]; ++j) {
+    const int64_t page = pages.table[b * pages.per_sequence + j / pages.rows];
+    const char* row = static_cast<const char*>(from.data) +
+        (page * from.batch + head * from.head + j % pages.rows * from.row) * bytes;
+    for (int64_t d = 0; d < width; ++d, to += bytes) {
+      std::memcpy(to, row + d * from.column * bytes, static_cast<size_t>(bytes));
+    }
+  }
+}
+
+bool gathered(const AttentionForward& p, const AttentionPages& pages, AttentionType type) try {
+  const AttentionShape& s = p.shape;
+  const int64_t bytes = bytes_of(type), lse_bytes = type == AttentionType::Double ? 8 : 4;
+  std::vector<double> unused(static_cast<size_t>(s.heads * s.queries)); // the kernel writes it
+  for (int64_t b = 0; b < s.batch; ++b) {
+    const int64_t keys = pages.lengths[b];
+    std::vector<char> k(static_cast<size_t>(s.kv_heads * keys * s.width * bytes));
+    std::vector<char> v(static_cast<size_t>(s.kv_heads * keys * s.value_width * bytes));
+    for (int64_t h = 0; h < s.kv_heads; ++h) {
+      gather(p.key, pages, b, h, s.width, bytes, k.data() + h * keys * s.width * bytes);
+      gather(p.value, pages, b, h, s.value_width, bytes, v.data() + h * keys * s.value_width * bytes);
+    }
+    AttentionForward one = p;
+    one.shape.batch = 1, one.shape.keys = keys, one.shape.causal = false;
+    one.key = {k.data(), 0, keys * s.width, s.width, 1};
+    one.value = {v.data(), 0, keys * s.value_width, s.value_width, 1};
+    for (AttentionView* view : {&one.query, &one.bias, &one.out}) {
+      if (view->data) view->data = static_cast<char*>(view->data) + b * view->batch * bytes;
+    }
+    one.logsumexp = p.logsumexp
+        ? static_cast<char*>(p.logsumexp) + b * s.heads * s.queries * lse_bytes
+        : static_cast<void*>(unused.data());
+    if (!attention_forward(one, type)) return false;
+  }
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
+bool pages_suit(const AttentionForward& p, const AttentionPages& pages, AttentionType type) {
+  AttentionForward some = p;
+  some.shape.keys = 1; // how many there are is each sequence's
+  return table() && pages.rows % kPageStep == 0 && decode_takes(some, type);
+}
+
 } // namespace
 
 bool decode_takes(const AttentionForward& p, AttentionType type) {
@@ -109,6 +164,20 @@ bool decode_takes(const AttentionForward& p, AttentionType type) {
 
 bool forward(const AttentionForward& p, AttentionType type) { return choose(p, type); }
 bool backward(const AttentionBackward& p, AttentionType type) { return choose(p, type); }
+
+bool forward_paged(const AttentionForward& p, const AttentionPages& pages, AttentionType type) {
+  return pages_suit(p, pages, type) ? table()->decode_paged(p, pages, type)
+                                    : gathered(p, pages, type);
+}
+bool forward_paged_with(const std::string& name, const AttentionForward& p,
+                        const AttentionPages& pages, AttentionType type) {
+  if (name == "gathered") return gathered(p, pages, type);
+  if (name == "decode_paged" && pages_suit(p, pages, type)) {
+    return table()->decode_paged(p, pages, type);
+  }
+  throw ValueError(message("attention: implementation '", name, "' does not take this problem on "
+                           "this processor; known are: decode_paged, gathered"));
+}
 
 std::vector<std::string> implementations() {
   std::vector<std::string> all;

@@ -15,12 +15,15 @@ struct Table {
   bool (*forward)(const AttentionForward&, AttentionType, const gemm::Kernels&);
   bool (*backward)(const AttentionBackward&, AttentionType, const gemm::Kernels&);
   bool (*decode)(const AttentionForward&, AttentionType);
+  bool (*decode_paged)(const AttentionForward&, const AttentionPages&, AttentionType);
 };
 
 // Rows (heads of a group times queries) up to which decode() is made.
 constexpr int64_t kDecodeRows = 16;
 // It reads rows of keys and values as they lie.
 bool decode_takes(const AttentionForward& p, AttentionType type);
+// Pages must be whole steps of its inner loop, of any instruction set.
+constexpr int64_t kPageStep = 16;
 
 namespace avx2 {
 extern const Table table;

@@ -1,8 +1,9 @@
 #pragma once
 
 // Few queries against many keys, as when one token after the other is decoded: time is
-// that of reading keys and values once. They are read where they lie, for all heads that
-// share them; where heads are fewer than threads, threads share out the keys.
+// that of reading keys and values once. They are read where they lie, in one run or in the
+// pages of a cache, for all heads that share them; where heads are fewer than threads,
+// threads share out the keys.
 
 #include <omp.h>
 
@@ -197,10 +198,37 @@ XPU_LITE_INLINE void by_rows(int64_t rows, const Work& work) {
   for (; r < rows; ++r) work(Some<1>(), r);
 }
 
+// Where keys and values lie. runs(): work(offset from k0, rows, keys, values) for each run of
+// rows among [k0, k0 + columns); all runs but the last are whole steps of decode_scores.
+struct OneRun {
+  int64_t length(const AttentionShape& s, int64_t) const {
+    return s.causal ? smaller(s.keys, s.queries) : s.keys;
+  }
+  template <class In, class Work>
+  XPU_LITE_INLINE void runs(const AttentionForward& p, int64_t b, int64_t head, int64_t k0,
+                            int64_t columns, const Work& work) const {
+    work(int64_t{0}, columns, at<const In>(p.key, b, head, k0), at<const In>(p.value, b, head, k0));
+  }
+};
+struct Paged {
+  const AttentionPages& pages;
+  int64_t length(const AttentionShape&, int64_t b) const { return pages.lengths[b]; }
+  template <class In, class Work>
+  XPU_LITE_INLINE void runs(const AttentionForward& p, int64_t b, int64_t head, int64_t k0,
+                            int64_t columns, const Work& work) const {
+    const int64_t* table = pages.table + b * pages.per_sequence;
+    for (int64_t j = 0, n; j < columns; j += n) {
+      const int64_t page = table[(k0 + j) / pages.rows], first = (k0 + j) % pages.rows;
+      n = smaller(pages.rows - first, columns - j);
+      work(j, n, at<const In>(p.key, page, head, first), at<const In>(p.value, page, head, first));
+    }
+  }
+};
+
 // Row r of a head of keys: query r % queries of head r / queries of its group.
-template <class How, class In>
-void decode_part(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t rows, int64_t begin,
-                 int64_t end, const DecodeParts<How, In>& t) {
+template <class How, class In, class Where>
+void decode_part(const AttentionForward& p, const Where& where, int64_t b, int64_t kv_head,
+                 int64_t rows, int64_t begin, int64_t end, const DecodeParts<How, In>& t) {
   const AttentionShape& s = p.shape;
   const int64_t h0 = kv_head * (s.heads / s.kv_heads);
   for (int64_t r = 0; r < rows; ++r) {
@@ -213,11 +241,12 @@ void decode_part(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t 
   BiasRow<In> bias_row(t.bias);
   for (int64_t k0 = begin; k0 < end; k0 += kKeys) {
     const int64_t columns = smaller(kKeys, end - k0);
-    const In* key = at<const In>(p.key, b, kv_head, k0);
-    const In* value = at<const In>(p.value, b, kv_head, k0);
     by_rows(rows, [&](auto some, int64_t r) {
-      decode_scores<How, In, decltype(some)::value>(t.q + r * s.width, s.width, key, p.key.row,
-                                                    columns, t.scores + r * kKeys, kKeys);
+      where.template runs<In>(p, b, kv_head, k0, columns,
+                              [&](int64_t j, int64_t n, const In* key, const In*) {
+        decode_scores<How, In, decltype(some)::value>(t.q + r * s.width, s.width, key, p.key.row,
+                                                      n, t.scores + r * kKeys + j, kKeys);
+      });
     });
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t h = h0 + r / s.queries, query = r % s.queries;
@@ -233,9 +262,12 @@ void decode_part(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t 
       }
     }
     by_rows(rows, [&](auto some, int64_t r) {
-      decode_values<How, In, decltype(some)::value>(t.weights + r * kKeys, kKeys, value,
-                                                    p.value.row, columns, s.value_width,
-                                                    t.out + r * s.value_width);
+      where.template runs<In>(p, b, kv_head, k0, columns,
+                              [&](int64_t j, int64_t n, const In*, const In* value) {
+        decode_values<How, In, decltype(some)::value>(t.weights + r * kKeys + j, kKeys, value,
+                                                      p.value.row, n, s.value_width,
+                                                      t.out + r * s.value_width);
+      });
     });
   }
 }
@@ -274,11 +306,12 @@ void decode_join(const AttentionForward& p, int64_t b, int64_t kv_head, int64_t 
   }
 }
 
-template <class How, class In>
-bool decode_as(const AttentionForward& p) {
+template <class How, class In, class Where>
+bool decode_as(const AttentionForward& p, const Where& where) {
   const AttentionShape& s = p.shape;
   const int64_t pairs = s.batch * s.kv_heads, rows = s.heads / s.kv_heads * s.queries;
-  const int64_t keys = s.causal ? smaller(s.keys, s.queries) : s.keys;
+  int64_t keys = 0; // of the longest sequence
+  for (int64_t b = 0; b < s.batch; ++b) keys = larger(keys, where.length(s, b));
   const int64_t bytes = pairs * keys * (s.width + s.value_width) * int64_t{sizeof(In)};
   const int available = omp_in_parallel() ? 1 : omp_get_max_threads();
   const int64_t worth = larger(1, bytes >> 15); // 32 KiB: what a thread reads in two microseconds
@@ -289,7 +322,7 @@ bool decode_as(const AttentionForward& p) {
          keys / (parts + 1) >= kKeys) {
     ++parts;
   }
-  const int64_t each = up((keys + parts - 1) / parts, 2);
+  const int64_t each = up((keys + parts - 1) / parts, kLanes);
   const int64_t distance = up(DecodeParts<How, In>(s, rows, nullptr).bytes, 64);
   char* memory =
       static_cast<char*>(::aligned_alloc(64, static_cast<size_t>(pairs * parts * distance)));
@@ -297,9 +330,10 @@ bool decode_as(const AttentionForward& p) {
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t task = 0; task < pairs * parts; ++task) {
     const DecodeParts<How, In> t(s, rows, memory + task * distance);
-    const int64_t pair = task / parts, begin = smaller(keys, task % parts * each);
-    decode_part<How, In>(p, pair / s.kv_heads, pair % s.kv_heads, rows, begin,
-                         smaller(keys, begin + each), t);
+    const int64_t pair = task / parts, length = where.length(s, pair / s.kv_heads);
+    const int64_t begin = smaller(length, task % parts * each);
+    decode_part<How, In>(p, where, pair / s.kv_heads, pair % s.kv_heads, rows, begin,
+                         smaller(length, begin + each), t);
     if (parts == 1) {
       decode_join<How, In>(p, pair / s.kv_heads, pair % s.kv_heads, rows, 1,
                            memory + task * distance, distance);
@@ -313,16 +347,21 @@ bool decode_as(const AttentionForward& p) {
   return true;
 }
 
-bool decode(const AttentionForward& p, AttentionType type) {
+template <class Where>
+bool decode_from(const AttentionForward& p, const Where& where, AttentionType type) {
   switch (type) {
-    case AttentionType::Float: return decode_as<Singly<float>, float>(p);
-    case AttentionType::Half: return decode_as<Singly<half>, half>(p);
+    case AttentionType::Float: return decode_as<Singly<float>, float>(p, where);
+    case AttentionType::Half: return decode_as<Singly<half>, half>(p, where);
 #if defined(__AVX512BF16__)
-    default: return decode_as<Paired, bfloat16>(p);
+    default: return decode_as<Paired, bfloat16>(p, where);
 #else
-    default: return decode_as<Singly<bfloat16>, bfloat16>(p);
+    default: return decode_as<Singly<bfloat16>, bfloat16>(p, where);
 #endif
   }
+}
+bool decode(const AttentionForward& p, AttentionType type) { return decode_from(p, OneRun(), type); }
+bool decode_paged(const AttentionForward& p, const AttentionPages& pages, AttentionType type) {
+  return decode_from(p, Paged{pages}, type);
 }
 
 } // namespace

@@ -39,6 +39,6 @@ bool backward_table(const AttentionBackward& p, AttentionType type, const gemm::
 
 } // namespace
 
-extern constexpr Table table = {kNeeds, forward_table, backward_table, decode};
+extern constexpr Table table = {kNeeds, forward_table, backward_table, decode, decode_paged};
 
 } // namespace xpu_lite::cpu::attention::XPU_LITE_LEVEL
