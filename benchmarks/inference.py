@@ -15,7 +15,7 @@ def main():
     parser = arguments(__doc__.splitlines()[0], rounds=9)
     parser.add_argument("--only", default="", help="cases whose name has this part")
     parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--engines", default="cpu,xpu_lite,optimized,openvino,onnxruntime")
+    parser.add_argument("--engines", default="cpu,xpu_lite,optimized,inductor,openvino,onnxruntime")
     options = parser.parse_args()
     from torch_xpu_lite.bench import engines, models
     from torch_xpu_lite.bench.command import compare, show
