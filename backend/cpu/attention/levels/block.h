@@ -246,6 +246,7 @@ class BiasRow {
 // beyond `seen` up to the end of its panel.
 XPU_LITE_INLINE void finish_scores(float* row, int64_t distance, int64_t seen, float scale,
                                    const float* bias) {
+  if (scale == 1 && !bias && seen % kPanel == 0) return; // nothing to do
   for (int64_t j = 0; j < seen; j += kPanel, row += distance) {
     for (int64_t v = 0; v < kPanel; v += kLanes) {
       const Reg x = load(row + v) * splat(scale);

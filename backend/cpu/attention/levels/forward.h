@@ -10,20 +10,24 @@
 namespace xpu_lite::cpu::attention::XPU_LITE_LEVEL {
 namespace {
 
+// Keys and values are packed once for a block of rows: longer ones, where no row's keys are
+// skipped and there are blocks enough for all threads.
+constexpr int64_t kLongRows = 2 * kRows;
+
 template <class A>
 struct ForwardParts {
-  ForwardParts(const AttentionShape& s, char* base) {
+  ForwardParts(const AttentionShape& s, int64_t rows, char* base) {
     Cutter cut{base};
     ldq = up(s.width, 32);
     panels = (s.value_width + kPanel - 1) / kPanel;
-    q = cut.template cut<A>(kRows * ldq);
+    q = cut.template cut<A>(rows * ldq);
     keys = cut.template cut<A>(kKeys / kPanel * Form<A>::panel(s.width));
     values = cut.template cut<A>(panels * Form<A>::panel(kKeys));
-    weights = cut.template cut<A>(kRows * kKeys);
-    scores = cut.template cut<float>(kRows * kKeys);
-    out = cut.template cut<float>(kRows * panels * kPanel);
-    most = cut.template cut<float>(kRows);
-    sum = cut.template cut<float>(kRows);
+    weights = cut.template cut<A>(rows * kKeys);
+    scores = cut.template cut<float>(rows * kKeys);
+    out = cut.template cut<float>(rows * panels * kPanel);
+    most = cut.template cut<float>(rows);
+    sum = cut.template cut<float>(rows);
     bias = cut.template cut<float>(kKeys);
     factors = cut.template cut<float>(kKeys);
     bytes = cut.used;
@@ -102,19 +106,21 @@ template <class In, class A>
 bool forward(const AttentionForward& p, const gemm::Kernels& kernels) {
   const AttentionShape& s = p.shape;
   const int64_t group = s.heads / s.kv_heads;
+  const bool enough = s.batch * s.heads * s.queries >= 2 * omp_get_max_threads() * kLongRows;
+  const int64_t rows = s.causal || !enough ? kRows : kLongRows;
   // Heads of a group share packed keys, where their queries are few.
-  const int64_t together = smaller(group, kRows);
-  const int64_t most = larger(1, kRows / together);
+  const int64_t together = smaller(group, rows);
+  const int64_t most = larger(1, rows / together);
   const int64_t query_blocks = (s.queries + most - 1) / most;
   const int64_t queries = (s.queries + query_blocks - 1) / query_blocks; // even parts
   const int64_t parts = (group + together - 1) / together;
   const int64_t tasks = s.batch * s.kv_heads * parts * query_blocks;
   const int threads = static_cast<int>(larger(1, smaller(omp_get_max_threads(), tasks)));
-  const Scratch scratch(threads, ForwardParts<A>(s, nullptr).bytes);
+  const Scratch scratch(threads, ForwardParts<A>(s, rows, nullptr).bytes);
   if (!scratch.ok()) return false;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int64_t task = 0; task < tasks; ++task) {
-    const ForwardParts<A> t(s, scratch.of_thread(omp_get_thread_num()));
+    const ForwardParts<A> t(s, rows, scratch.of_thread(omp_get_thread_num()));
     // The last queries see most keys: they go first.
     const int64_t block = query_blocks - 1 - task % query_blocks, pair = task / query_blocks;
     const int64_t part = pair % parts, kv_head = pair / parts % s.kv_heads;
