@@ -13,7 +13,7 @@ VENV ?= $(CURDIR)/.venv
 DEVICE ?= xpu_lite
 PYTEST_ARGS ?=
 SYCL_TESTS ?= tests/test_sycl_*.py tests/test_ops.py $(patsubst %,tests/test_%.py,accelerator aliases \
-  device_type dlpack event fast_path models optim rnn)
+  attention device_type dlpack event fast_path memory models modules optim rnn stream)
 PY := $(VENV)/bin/python
 export VENV
 .DEFAULT_GOAL := help

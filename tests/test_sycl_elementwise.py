@@ -480,3 +480,16 @@ def test_errors_are_the_cpus():
         torch.ones(3, dtype=torch.int64, device=DEVICE).add_(0.5)
     with pytest.raises(RuntimeError, match="same device|two devices"):
         a + torch.ones(3, 4)
+
+
+def test_64_bit_integers_become_floats_with_one_rounding():
+    powers = torch.tensor([1 << k for k in range(63)])
+    near = torch.arange(-3, 4)
+    ties = (powers[:, None] + (powers[None, :] >> 1))[..., None] + near
+    x = torch.cat([(powers[:, None] + near).flatten(), ties.flatten(),
+                   torch.tensor([0, 2**63 - 1, -2**63])])
+    x = torch.cat([x, -x])
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        assert torch.equal(x.to(DEVICE).to(dtype).cpu(), x.to(dtype)), dtype
+    unsigned = x.view(torch.uint64)
+    assert torch.equal(unsigned.to(DEVICE).to(torch.float32).cpu(), unsigned.to(torch.float32))

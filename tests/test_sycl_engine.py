@@ -254,6 +254,18 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGSEGV
 """, XPU_LITE_GUARD="1")
 
 
+def test_layouts_that_the_host_must_read_are_refused_under_the_guard():
+    check("""
+t = torch.sparse_coo_tensor(torch.tensor([[0, 1]], device=d), torch.ones(2, device=d), (3,))
+try:
+    torch.ones(3, device=d).sparse_mask(t)
+except NotImplementedError as e:
+    assert 'host can read' in str(e), e
+else:
+    raise AssertionError('not refused')
+""", XPU_LITE_GUARD="1")
+
+
 def test_threads_with_streams_of_their_own():
     check("""
 results = [None] * 4

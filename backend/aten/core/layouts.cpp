@@ -9,6 +9,7 @@
 
 #include "backend/aten/core/alias.h"
 #include "backend/aten/core/write_watch.h"
+#include "backend/runtime/device.h"
 
 namespace xpu_lite::aten {
 namespace {
@@ -110,6 +111,10 @@ at::Tensor convert_nested(const at::Tensor& from, const Side& side) {
 }
 
 at::Tensor convert(const at::Tensor& from, const Side& side) {
+  TORCH_CHECK_NOT_IMPLEMENTED(
+      engine().supports(Feature::HostReadableMemory),
+      "xpu_lite: tensors of layout ", from.layout(), " (", from.toString(), ") need device memory "
+      "that the host can read, which this device has not; keep them on the CPU");
   if (from.layout() == c10::kSparse) return convert_sparse(from, side);
   if (is_compressed(from.layout())) return convert_compressed(from, side);
   if (from.is_quantized()) return convert_quantized(from, side);
