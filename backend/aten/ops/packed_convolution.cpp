@@ -78,6 +78,10 @@ bool is_faster_here(const conv::Convolution& c, bool channels_last) {
   // Panels have 32 columns; short sums leave the processor waiting for their ends.
   if (c.out_channels < 16 || k < 16 || work < double(1 << 17)) return false;
   if (channels_last) return true;
+  // One tap of many 16-bit pixels: turning them around costs more than torch's own copies.
+  if (taps == 1 && c.dtype != cpu::DType::Float && c.batch * c.out_height * c.out_width > 6000) {
+    return false;
+  }
   // What is turned around, in and out, must be used often enough.
   const bool small = work < 1e7;
   return k >= 32 && (c.channels > 4 || small) &&
