@@ -325,7 +325,7 @@ def test_int8_convolution_names_what_is_wrong():
             ("does not fit a weight", lambda: int8_convolution(x[:, :3], q, scale, None, *pairs, **kw)),
             ("smaller than the filter", lambda: int8_convolution(
                 x[:, :, :1], q, scale, None, [1], [0], [1], **kw)),
-            ("activation must be one of", lambda: int8_convolution(
+            ("activation must be .*got 'tanh'", lambda: int8_convolution(
                 x, q, scale, None, *pairs, activation="tanh", **kw)),
             ("add must have the result's shape", lambda: int8_convolution(
                 x, q, scale, None, *pairs, add=x, **kw)),
@@ -508,3 +508,40 @@ def test_sentence_embeddings_keep_their_direction():
         result = quantize(model, [inputs(FOR_CALIBRATION)], **given)
         found = F.cosine_similarity(embed(result), expected)
         assert found.min() >= least, (given, found)
+
+
+@pytest.mark.parametrize("given, name", [
+    (dict(mode="dynamic"), "int8 linear"), (dict(mode="static"), "int8 linear"),
+    (dict(mode="weight_only", bits=4), "weight-only linear")])
+def test_optimize_fuses_what_follows(given, name):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up, self.gate, self.down = nn.Linear(64, 96), nn.Linear(64, 96), nn.Linear(96, 64)
+
+        def forward(self, x):
+            return self.down(nn.functional.silu(self.gate(x)) * self.up(x)) + x
+
+    torch.manual_seed(0)
+    x = torch.randn(5, 7, 64).to(DEV)
+    data = [x] if given["mode"] == "static" else None
+    plain = quantize(Block().to(DEV).eval(), data, **given)
+    fused = torch_xpu_lite.optimize(plain)
+    done = [one for each in torch_xpu_lite.optimization.describe(fused).values() for one in each]
+    assert sorted(done) == [f"{name}+add", f"{name}+silu+mul"]
+    with torch.inference_mode():
+        for _ in range(2):  # the first call compares with the unfused one
+            close(fused(x), plain(x).cpu(), torch.float32, slack=10)
+        # A row that is added to all is not the operator's: by plain ones.
+        class Shifted(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer, self.shift = nn.Linear(64, 64), nn.Parameter(torch.randn(64))
+
+            def forward(self, x):
+                return torch.relu(self.layer(x) + self.shift)
+
+        plain = quantize(Shifted().to(DEV).eval(), data, **given)
+        fused = torch_xpu_lite.optimize(plain)
+        for _ in range(2):
+            close(fused(x), plain(x).cpu(), torch.float32, slack=10)

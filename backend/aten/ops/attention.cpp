@@ -15,6 +15,7 @@
 #include "backend/aten/core/launch.h"
 #include "backend/aten/generator.h"
 #include "backend/aten/ops/attention_layout.h"
+#include "backend/aten/ops/attention_type.h"
 #include "backend/cpu/attention/attention.h"
 
 namespace xpu_lite::aten {
@@ -24,16 +25,6 @@ namespace {
 using at::Tensor;
 
 constexpr const char* kOp = "scaled_dot_product_attention";
-
-std::optional<cpu::AttentionType> attention_type(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat: return cpu::AttentionType::Float;
-    case at::kDouble: return cpu::AttentionType::Double;
-    case at::kBFloat16: return cpu::AttentionType::BFloat16;
-    case at::kHalf: return cpu::AttentionType::Half;
-    default: return std::nullopt;
-  }
-}
 
 // Tensors that transform the operators they meet (fake, batched, functorch's):
 // these are traced or batched best through torch's own composition.

@@ -2,12 +2,10 @@
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/autocast_mode.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/convolution.h>
 
-#include "backend/aten/core/launch.h"
-#include "backend/aten/ops/linear_operands.h"
+#include "backend/aten/ops/int8_operands.h"
 #include "backend/aten/ops/packed_weights.h"
 #include "backend/cpu/conv/int8_convolution.h"
 
@@ -27,27 +25,6 @@ constexpr int64_t kInt8ConvolutionForm = 3; // tells it from a matrix's and a fl
   input, weight, weight_scale, bias, stride, padding, dilation, input_scale, input_zero,         \
       activation, add, add_scale, add_zero, output_scale, output_zero, out_dtype
 
-bool present(const MaybeTensor& tensor) { return tensor && tensor->defined(); }
-
-bool is_byte(at::ScalarType type) { return type == at::kByte || type == at::kChar; }
-
-std::optional<cpu::gemm::Activation> int8_activation(std::string_view name) {
-  using cpu::gemm::Activation;
-  for (auto a : {Activation::None, Activation::ReLU, Activation::GeluErf, Activation::GeluTanh,
-                 Activation::SiLU}) {
-    constexpr const char* kNames[] = {"none", "relu", "gelu", "gelu_tanh", "silu"};
-    if (name == kNames[static_cast<int>(a)]) return a;
-  }
-  return std::nullopt;
-}
-
-void check_scalar(const char* which, const MaybeTensor& value, at::ScalarType type) {
-  if (!present(value)) return;
-  TORCH_CHECK(value->sym_numel() == 1 && value->scalar_type() == type, "[", kInt8Convolution, "] ",
-              which, " must be one ", type, ", got ", value->sym_sizes(), " of ",
-              value->scalar_type());
-}
-
 struct SymWindow {
   c10::SymInt size, stride, pad, dilation;
   c10::SymInt of(const c10::SymInt& in) const {
@@ -61,35 +38,18 @@ c10::SymDimVector checked_sizes(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
               "] weight must be int8 of [out_channels, in_channels, height, width], got ",
               weight.scalar_type(), " of ", weight.sym_sizes());
   const auto n = weight.sym_size(0);
-  TORCH_CHECK(weight_scale.dim() == 1 && weight_scale.sym_size(0) == n &&
-                  weight_scale.scalar_type() == at::kFloat,
-              "[", kInt8Convolution, "] weight_scale must be float32 of [", n, "], got ",
-              weight_scale.scalar_type(), " of ", weight_scale.sym_sizes());
   TORCH_CHECK(input.dim() == 4 && input.sym_size(1) == weight.sym_size(1), "[", kInt8Convolution,
               "] input of shape ", input.sym_sizes(), " does not fit a weight of ",
               weight.sym_sizes());
-  TORCH_CHECK(input.is_floating_point() || is_byte(input.scalar_type()), "[", kInt8Convolution,
-              "] input must be of a floating-point dtype, uint8 or int8, got ",
-              input.scalar_type());
   TORCH_CHECK(weight.sym_size(1) * weight.sym_size(2) * weight.sym_size(3) <= 65536, "[",
               kInt8Convolution, "] at most 65536 weights for an output, got a weight of ",
               weight.sym_sizes());
-  TORCH_CHECK(int8_activation(activation).has_value(), "[", kInt8Convolution, "] activation must ",
-              "be one of none, relu, gelu, gelu_tanh, silu, got '", std::string(activation), "'");
-  check_scalar("input_scale", input_scale, at::kFloat);
-  check_scalar("input_zero", input_zero, at::kInt);
-  check_scalar("add_scale", add_scale, at::kFloat);
-  check_scalar("add_zero", add_zero, at::kInt);
-  check_scalar("output_scale", output_scale, at::kFloat);
-  check_scalar("output_zero", output_zero, at::kInt);
-  TORCH_CHECK(!present(output_zero) || present(output_scale), "[", kInt8Convolution,
-              "] output_zero without output_scale");
-  TORCH_CHECK(!out_dtype || (present(output_scale) ? is_byte(*out_dtype)
-                                                   : at::isFloatingType(*out_dtype)),
-              "[", kInt8Convolution, "] out_dtype ", *out_dtype,
-              present(output_scale) ? " with output_scale must be uint8 or int8"
-                                    : " needs output_scale");
-  TORCH_CHECK(!present(bias) || (bias->dim() == 1 && bias->sym_size(0) == n &&
+  activation_of(kInt8Convolution, activation);
+  check_int8_scales(kInt8Convolution, input, weight_scale, n, input_scale, input_zero,
+                    output_scale, output_zero, out_dtype);
+  check_int8_scalar(kInt8Convolution, "add_scale", add_scale, at::kFloat);
+  check_int8_scalar(kInt8Convolution, "add_zero", add_zero, at::kInt);
+  TORCH_CHECK(!given(bias) || (bias->dim() == 1 && bias->sym_size(0) == n &&
                                  bias->device() == input.device()),
               "[", kInt8Convolution, "] bias must have shape [", n, "] on ", input.device());
   c10::SymDimVector sizes{input.sym_size(0), n};
@@ -108,12 +68,12 @@ c10::SymDimVector checked_sizes(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
                 padding, " is smaller than the filter's ", weight.sym_sizes());
     sizes.push_back(w.of(input.sym_size(2 + i)));
   }
-  if (present(add)) {
+  if (given(add)) {
     TORCH_CHECK(add->sym_sizes() == c10::SymIntArrayRef(sizes) && add->device() == input.device(),
                 "[", kInt8Convolution, "] add must have the result's shape ",
                 c10::SymIntArrayRef(sizes), " on ", input.device(), ", got ", add->sym_sizes(),
                 " on ", add->device());
-    TORCH_CHECK(is_byte(add->scalar_type()) == present(add_scale), "[", kInt8Convolution,
+    TORCH_CHECK(is_byte(add->scalar_type()) == given(add_scale), "[", kInt8Convolution,
                 "] add of uint8 or int8 has an add_scale, and floats have none, got ",
                 add->scalar_type());
   }
@@ -122,48 +82,26 @@ c10::SymDimVector checked_sizes(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
 
 at::ScalarType output_type(const Tensor& input, const MaybeTensor& output_scale,
                            std::optional<at::ScalarType> out_dtype) {
-  if (present(output_scale)) return out_dtype.value_or(at::kByte);
+  if (given(output_scale)) return out_dtype.value_or(at::kByte);
   if (out_dtype) return *out_dtype;
   return input.is_floating_point() ? input.scalar_type() : at::kFloat;
 }
 
 Tensor real_value(const Tensor& q, const MaybeTensor& scale, const MaybeTensor& zero) {
   const Tensor x = q.to(at::kFloat);
-  return (present(zero) ? x.sub(*zero) : x).mul(*scale);
+  return (given(zero) ? x.sub(*zero) : x).mul(*scale);
 }
 
 // As the kernel quantises floats, then as the integers stand for.
 Tensor as_quantised(const Tensor& input, const Tensor& scale, const MaybeTensor& zero) {
   if (!input.is_floating_point()) return real_value(input, scale, zero);
   Tensor q = input.to(at::kFloat).mul(scale.reciprocal());
-  if (present(zero)) q = q.add(*zero);
+  if (given(zero)) q = q.add(*zero);
   return real_value(at::clamp(q.round(), 0, 255), scale, zero);
 }
 
-std::optional<Int8Input> int8_input(at::ScalarType type) {
-  switch (type) {
-    case at::kByte: return Int8Input::U8;
-    case at::kChar: return Int8Input::S8;
-    case at::kFloat: return Int8Input::Float;
-    case at::kBFloat16: return Int8Input::BFloat16;
-    case at::kHalf: return Int8Input::Half;
-    default: return std::nullopt;
-  }
-}
-
-std::optional<Int8Output> int8_output(at::ScalarType type) {
-  switch (type) {
-    case at::kByte: return Int8Output::U8;
-    case at::kChar: return Int8Output::S8;
-    case at::kFloat: return Int8Output::Float;
-    case at::kBFloat16: return Int8Output::BFloat16;
-    case at::kHalf: return Int8Output::Half;
-    default: return std::nullopt;
-  }
-}
-
-float scale_of(const MaybeTensor& t) { return present(t) ? *t->const_data_ptr<float>() : 1.f; }
-int32_t zero_of(const MaybeTensor& t) { return present(t) ? *t->const_data_ptr<int32_t>() : 0; }
+float scale_of(const MaybeTensor& t) { return given(t) ? *t->const_data_ptr<float>() : 1.f; }
+int32_t zero_of(const MaybeTensor& t) { return given(t) ? *t->const_data_ptr<int32_t>() : 0; }
 
 } // namespace
 
@@ -180,17 +118,17 @@ Tensor int8_convolution_composed(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
   const Tensor x = as_quantised(input, input_scale, input_zero);
   const Tensor w = weight.to(at::kFloat).mul(weight_scale.view({-1, 1, 1, 1}));
   const int64_t none[2] = {0, 0};
-  Tensor y = at::convolution(x, w, present(bias) ? MaybeTensor(bias->to(at::kFloat)) : MaybeTensor(),
+  Tensor y = at::convolution(x, w, given(bias) ? MaybeTensor(bias->to(at::kFloat)) : MaybeTensor(),
                              stride, padding, dilation, false, none, 1);
   const MaybeTensor added =
-      !present(add) ? MaybeTensor()
-                    : MaybeTensor(present(add_scale) ? real_value(*add, add_scale, add_zero)
+      !given(add) ? MaybeTensor()
+                    : MaybeTensor(given(add_scale) ? real_value(*add, add_scale, add_zero)
                                                      : add->to(at::kFloat));
   const MaybeTensor nothing;
   y = apply_tail(std::move(y), {nothing, activation, added, true, nothing});
-  if (present(output_scale)) {
+  if (given(output_scale)) {
     y = y.div(*output_scale).round();
-    if (present(output_zero)) y = y.add(*output_zero);
+    if (given(output_zero)) y = y.add(*output_zero);
     const bool is_signed = type == at::kChar;
     y = at::clamp(y, is_signed ? -128 : 0, is_signed ? 127 : 255);
   }
@@ -201,16 +139,16 @@ Tensor int8_convolution_host(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
   const auto sym_sizes = checked_sizes(XPU_LITE_INT8_CONVOLUTION_NAMES);
   const auto composed = [&] { return int8_convolution_composed(XPU_LITE_INT8_CONVOLUTION_NAMES); };
   const auto type = output_type(input, output_scale, out_dtype);
-  const auto in_type = int8_input(input.scalar_type());
-  const auto out_type = int8_output(type);
+  const auto in_type = int8_operand<Int8Input>(input.scalar_type());
+  const auto out_type = int8_operand<Int8Output>(type);
   bool here = in_type && out_type && is_host_operand(input) && weight.device() == input.device() &&
-      (!present(add) || (is_host_operand(*add) && int8_output(add->scalar_type())));
+      (!given(add) || (is_host_operand(*add) && int8_operand<Int8Output>(add->scalar_type())));
   for (const Tensor* t : {&weight, &weight_scale, &input_scale}) here = here && is_host_operand(*t);
   for (const MaybeTensor* t : {&bias, &input_zero, &add_scale, &add_zero, &output_scale,
                                &output_zero}) {
-    here = here && (!present(*t) || is_host_operand(**t));
+    here = here && (!given(*t) || is_host_operand(**t));
   }
-  here = here && (!present(bias) || gemm_type(bias->scalar_type()));
+  here = here && (!given(bias) || gemm_type(bias->scalar_type()));
   if (!here) return composed();
   Stream& stream = stream_of(input);
   if (!stream.runs_inline()) return composed();
@@ -248,15 +186,15 @@ Tensor int8_convolution_host(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
   c.output = out.mutable_data_ptr();
   c.output_type = *out_type;
   c.output_scale = scale_of(output_scale), c.output_zero = zero_of(output_zero);
-  c.activation = *int8_activation(activation);
+  c.activation = activation_of(kInt8Convolution, activation);
   Tensor shift, added; // outlive the call
-  if (present(bias)) {
+  if (given(bias)) {
     shift = bias->contiguous();
     c.bias = {shift.const_data_ptr(), *gemm_type(shift.scalar_type())};
   }
-  if (present(add)) {
+  if (given(add)) {
     added = add->contiguous(at::MemoryFormat::ChannelsLast);
-    c.add = {added.const_data_ptr(), *int8_output(added.scalar_type()), scale_of(add_scale),
+    c.add = {added.const_data_ptr(), *int8_operand<Int8Output>(added.scalar_type()), scale_of(add_scale),
              zero_of(add_zero)};
   }
   note_route(1, kInt8Convolution);
@@ -266,12 +204,10 @@ Tensor int8_convolution_host(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
 }
 
 Tensor int8_convolution_autocast(XPU_LITE_INT8_CONVOLUTION_ARGUMENTS) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow(kInt8Convolution, "")
-                             .typed<decltype(int8_convolution_host)>();
+  static const auto op = typed_operator<decltype(int8_convolution_host)>(kInt8Convolution);
   c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastPrivateUse1);
   std::optional<at::ScalarType> type = out_dtype;
-  if (!type && !present(output_scale) && input.scalar_type() != at::kDouble) {
+  if (!type && !given(output_scale) && input.scalar_type() != at::kDouble) {
     // The input is quantised as it is; the result is of autocast's dtype, as convolution's.
     type = at::autocast::get_lower_precision_fp_from_device_type(c10::DeviceType::PrivateUse1);
   }

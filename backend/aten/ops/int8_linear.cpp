@@ -5,7 +5,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/where.h>
 
-#include "backend/aten/ops/linear_operands.h"
+#include "backend/aten/ops/int8_operands.h"
 #include "backend/aten/ops/packed_weights.h"
 #include "backend/cpu/gemm/int8_gemm.h"
 
@@ -16,13 +16,6 @@ using at::Tensor;
 using Optional = std::optional<Tensor>;
 constexpr const char* kInt8Linear = "xpu_lite::int8_linear";
 
-void check_one(const char* which, const Optional& value, at::ScalarType type) {
-  if (!given(value)) return;
-  TORCH_CHECK(value->sym_numel() == 1 && value->scalar_type() == type, "[", kInt8Linear, "] ",
-              which, " must be one ", type, ", got ", value->sym_sizes(), " of ",
-              value->scalar_type());
-}
-
 void check_int8(const Tensor& input, const Tensor& weight, const Tensor& weight_scale,
                 const Optional& input_scale, const Optional& input_zero,
                 const Optional& input_factor, const Optional& output_scale, const Optional& output_zero,
@@ -31,40 +24,18 @@ void check_int8(const Tensor& input, const Tensor& weight, const Tensor& weight_
               "] weight must be int8 of [out_features, in_features], got ", weight.scalar_type(),
               " of ", weight.sym_sizes());
   const auto n = weight.sym_size(0);
-  TORCH_CHECK(weight_scale.dim() == 1 && weight_scale.sym_size(0) == n &&
-                  weight_scale.scalar_type() == at::kFloat,
-              "[", kInt8Linear, "] weight_scale must be float32 of [", n, "], got ",
-              weight_scale.scalar_type(), " of ", weight_scale.sym_sizes());
   check_linear(kInt8Linear, input, n, weight.sym_size(1), tail);
   TORCH_CHECK(weight.sym_size(1) <= 65536, "[", kInt8Linear, "] at most 65536 input features, got ",
               weight.sym_size(1));
-  const bool quantised = input.scalar_type() == at::kByte || input.scalar_type() == at::kChar;
-  TORCH_CHECK(quantised || input.is_floating_point(), "[", kInt8Linear,
-              "] input must be of a floating-point dtype, uint8 or int8, got ",
-              input.scalar_type());
-  TORCH_CHECK(!quantised || given(input_scale), "[", kInt8Linear, "] input of ",
-              input.scalar_type(), " needs input_scale");
+  check_int8_scales(kInt8Linear, input, weight_scale, n, input_scale, input_zero, output_scale,
+                    output_zero, out_dtype);
   if (given(input_factor)) {
-    TORCH_CHECK(!quantised && input_factor->dim() == 1 && input_factor->scalar_type() == at::kFloat &&
+    TORCH_CHECK(input.is_floating_point() && input_factor->dim() == 1 &&
+                    input_factor->scalar_type() == at::kFloat &&
                     input_factor->sym_size(0) == weight.sym_size(1),
-                "[", kInt8Linear, "] input_factor is for floating-point input and must be float32 of [",
-                weight.sym_size(1), "], got ", input_factor->scalar_type(), " of ",
+                "[", kInt8Linear, "] input_factor is for floating-point input and must be ",
+                "float32 of [", weight.sym_size(1), "], got ", input_factor->scalar_type(), " of ",
                 input_factor->sym_sizes());
-  }
-  check_one("input_scale", input_scale, at::kFloat);
-  check_one("input_zero", input_zero, at::kInt);
-  check_one("output_scale", output_scale, at::kFloat);
-  check_one("output_zero", output_zero, at::kInt);
-  TORCH_CHECK(!given(input_zero) || given(input_scale), "[", kInt8Linear,
-              "] input_zero without input_scale");
-  TORCH_CHECK(!given(output_zero) || given(output_scale), "[", kInt8Linear,
-              "] output_zero without output_scale");
-  if (given(output_scale)) {
-    TORCH_CHECK(!out_dtype || *out_dtype == at::kByte || *out_dtype == at::kChar, "[", kInt8Linear,
-                "] output_scale is for an out_dtype of uint8 or int8, got ", *out_dtype);
-  } else {
-    TORCH_CHECK(!out_dtype || at::isFloatingType(*out_dtype), "[", kInt8Linear,
-                "] out_dtype ", out_dtype ? *out_dtype : at::kFloat, " needs output_scale");
   }
 }
 
@@ -73,19 +44,6 @@ at::ScalarType result_type(const Tensor& input, const Optional& output_scale,
   if (given(output_scale)) return out_dtype.value_or(at::kByte);
   if (out_dtype) return *out_dtype;
   return tail_type(input.is_floating_point() ? input.scalar_type() : at::kFloat, tail);
-}
-
-// An Int8Input or Int8Output.
-template <class Operand>
-std::optional<Operand> int8_operand(at::ScalarType type) {
-  switch (type) {
-    case at::kByte: return Operand::U8;
-    case at::kChar: return Operand::S8;
-    case at::kFloat: return Operand::Float;
-    case at::kBFloat16: return Operand::BFloat16;
-    case at::kHalf: return Operand::Half;
-    default: return std::nullopt;
-  }
 }
 
 // What the GEMM sees of the input, as floats.

@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "backend/aten/core/launch.h"
+#include "backend/aten/ops/attention_type.h"
 #include "backend/aten/ops/linear_operands.h"
 #include "backend/cpu/attention/attention.h"
 
@@ -67,16 +68,6 @@ void check_paged(const Tensor& query, const Tensor& key_cache, const Tensor& val
               "[", kPaged, "] bias must be floating-point [sequences, heads, 1, keys] on ",
               query.device(), ", got ", bias->scalar_type(), " of ", bias->sym_sizes(), " on ",
               bias->device());
-}
-
-std::optional<cpu::AttentionType> paged_type(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat: return cpu::AttentionType::Float;
-    case at::kDouble: return cpu::AttentionType::Double;
-    case at::kBFloat16: return cpu::AttentionType::BFloat16;
-    case at::kHalf: return cpu::AttentionType::Half;
-    default: return std::nullopt;
-  }
 }
 
 cpu::AttentionView cache_view(const Tensor& t) {
@@ -151,7 +142,7 @@ Tensor paged_attention_meta(XPU_LITE_PAGED_ARGUMENTS) {
 
 Tensor paged_attention_host(XPU_LITE_PAGED_ARGUMENTS) {
   check_paged(query, key_cache, value_cache, block_tables, context_lengths, bias);
-  const auto type = paged_type(query.scalar_type());
+  const auto type = attention_type(query.scalar_type());
   TORCH_CHECK(type, "[", kPaged, "] query must be float64, float32, bfloat16 or float16, got ",
               query.scalar_type());
   const Tensor table = block_tables.to(at::kLong).contiguous();

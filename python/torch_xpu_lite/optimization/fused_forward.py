@@ -18,7 +18,8 @@ from torch_xpu_lite.optimization import compare, tracing
 from torch_xpu_lite.optimization.fusion import fuse
 from torch_xpu_lite.optimization.normal_form import makes_new, normalise, writes_in_place
 from torch_xpu_lite.optimization.ops import (
-    NotAsTraced, byte_max_pool2d, convolution, int8_convolution, linear, linear_of_rows)
+    NotAsTraced, byte_max_pool2d, convolution, int8_convolution, int8_linear, linear, linear_of_rows,
+    weight_only_linear)
 from torch_xpu_lite.optimization.program import Program
 from torch_xpu_lite.optimization.tracing import Refused
 
@@ -164,7 +165,8 @@ class FusedForward:
         return expected
 
 
-_NEW = (linear, linear_of_rows, convolution, int8_convolution, byte_max_pool2d)
+_NEW = (linear, linear_of_rows, convolution, int8_convolution, int8_linear, weight_only_linear,
+        byte_max_pool2d)
 _NEW_MODULES = (torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d, torch.nn.AvgPool1d,
                 torch.nn.AvgPool2d, torch.nn.AvgPool3d, torch.nn.AdaptiveAvgPool1d,
                 torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveAvgPool3d)

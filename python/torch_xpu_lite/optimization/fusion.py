@@ -16,6 +16,9 @@ from torch_xpu_lite.optimization.normal_form import (
     ADD, CONVOLUTIONS, LINEAR, MUL, activation_node, drop_unused, writes_in_place)
 
 _CONVOLUTIONS = frozenset(CONVOLUTIONS.values())
+_QUANTIZED = {torch.ops.xpu_lite.int8_linear: (ops.int8_linear, "int8 linear"),
+              torch.ops.xpu_lite.weight_only_linear: (ops.weight_only_linear, "weight-only linear")}
+_TAIL = {"activation": "none", "add": None, "add_first": False, "mul": None}
 _CONVOLUTION_DEFAULTS = (None, None, None, 1, 0, 1, 1)  # input, weight, bias, stride, ...
 
 
@@ -172,9 +175,13 @@ class _Passes:
 
     def fuse_linears(self):
         for node in list(self.graph.nodes):
-            if node.op != "call_function" or node.kwargs:
+            if node.op != "call_function":
                 continue
-            if node.target is LINEAR and self.is_weight(node.args[1]):
+            if node.target in _QUANTIZED:
+                self.fuse_quantized(node)
+            elif node.kwargs:
+                continue
+            elif node.target is LINEAR and self.is_weight(node.args[1]):
                 self.fuse_linear(node)
             elif node.target is ops.linear_of_rows:
                 user = self.one_user(node)
@@ -184,7 +191,25 @@ class _Passes:
                     self.done.append(f"linear+{name}")
 
     def fuse_linear(self, node):
-        chain, last, kwargs, names = [], node, {}, ["linear"]
+        chain, last, kwargs, names = self.tail_of(node, "linear")
+        if chain:
+            self.replace(last, ops.linear, node.args, kwargs, chain[::-1])
+            self.done.append("+".join(names))
+
+    def fuse_quantized(self, node):
+        target, name = _QUANTIZED[node.target]
+        given = dict(node.kwargs)
+        if any(given.pop(key, empty) != empty for key, empty in _TAIL.items()):
+            return
+        chain, last, kwargs, names = self.tail_of(node, name)
+        if chain:
+            self.replace(last, target, node.args, {**given, **kwargs}, chain[::-1])
+            self.done.append("+".join(names))
+
+    def tail_of(self, node, name):
+        """Activation, product and sum that can be part of `node`: the nodes before the last,
+        the last, the keyword arguments they become, and the names of all."""
+        chain, last, kwargs, names = [], node, {}, [name]
         while True:
             user = self.one_user(last)
             if user is None or user.op != "call_function" or not self.may_move(node, user):
@@ -205,9 +230,7 @@ class _Passes:
                 break
             chain.append(last)
             last = user
-        if chain:
-            self.replace(last, ops.linear, node.args, kwargs, chain[::-1])
-            self.done.append("+".join(names))
+        return chain, last, kwargs, names
 
     def other_operand(self, user, node):
         if user.target not in (ADD, MUL) or len(user.args) != 2 or user.kwargs:
@@ -217,6 +240,25 @@ class _Passes:
 
     # convolution and what follows
 
+    def what_follows(self, node, name):
+        """An addition and an activation that can be part of `node`: the nodes before the
+        last, the last, the keyword arguments they become, and the names of all."""
+        chain, last, kwargs, names = [], node, {}, [name]
+        user = self.one_user(node)
+        if user is not None and user.op == "call_function" and user.target is ADD:
+            other = self.other_operand(user, node)
+            if other is not None and self.may_move(node, user):
+                chain.append(last)
+                kwargs["add"], last = other, user
+                names.append("add")
+                user = self.one_user(last)
+        activation = user is not None and activation_node(user)
+        if activation and self.may_move(node, user):
+            chain.append(last)
+            kwargs["activation"], last = activation, user
+            names.append(activation)
+        return chain, last, kwargs, names
+
     def fuse_convolutions(self):
         # The last one first: of two convolutions that are added, the one that is done
         # later takes the other's result.
@@ -224,20 +266,7 @@ class _Passes:
             if (node.op != "call_function" or node.target not in _CONVOLUTIONS or node.kwargs
                     or not self.is_weight(node.args[1])):
                 continue
-            chain, last, kwargs, names = [], node, {}, ["convolution"]
-            user = self.one_user(node)
-            if user is not None and user.op == "call_function" and user.target is ADD:
-                other = self.other_operand(user, node)
-                if other is not None and self.may_move(node, user):
-                    chain.append(last)
-                    kwargs["add"], last = other, user
-                    names.append("add")
-                    user = self.one_user(last)
-            name = user is not None and activation_node(user)
-            if name and self.may_move(node, user):
-                chain.append(last)
-                kwargs["activation"], last = name, user
-                names.append(name)
+            chain, last, kwargs, names = self.what_follows(node, "convolution")
             args = node.args + _CONVOLUTION_DEFAULTS[len(node.args):]
             dims = [d for d, f in CONVOLUTIONS.items() if f is node.target][0]
             if isinstance(args[4], str):

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from torch_xpu_lite.optimization import ops
-from torch_xpu_lite.optimization.normal_form import ADD, activation_node
 
 CONVOLUTION = torch.ops.xpu_lite.int8_convolution
 
@@ -33,21 +32,8 @@ def fuse_int8(passes, root):
 
 
 def _fuse_one(passes, node):
-    chain, last, kwargs, names = [], node, dict(node.kwargs), ["int8 convolution"]
-    user = passes.one_user(node)
-    if user is not None and user.op == "call_function" and user.target is ADD:
-        other = passes.other_operand(user, node)
-        if other is not None and passes.may_move(node, user):
-            chain.append(last)
-            kwargs["add"], last = other, user
-            names.append("add")
-            user = passes.one_user(last)
-    name = user is not None and activation_node(user)
-    if name and passes.may_move(node, user):
-        chain.append(last)
-        kwargs["activation"], last = name, user
-        names.append(name)
-    passes.replace(last, ops.int8_convolution, node.args, kwargs, chain[::-1])
+    chain, last, kwargs, names = passes.what_follows(node, "int8 convolution")
+    passes.replace(last, ops.int8_convolution, node.args, {**node.kwargs, **kwargs}, chain[::-1])
     passes.done.append("+".join(names))
 
 

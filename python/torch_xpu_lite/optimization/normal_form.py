@@ -133,7 +133,8 @@ def makes_new(node):
     """The node's result shares memory with nothing else."""
     return node.op == "call_function" and (
         node.target in (LINEAR, F.batch_norm, F.layer_norm, ADD, MUL, F.gelu, F.silu, torch.relu,
-                        torch.ops.xpu_lite.int8_convolution)
+                        torch.ops.xpu_lite.int8_convolution, torch.ops.xpu_lite.int8_linear,
+                        torch.ops.xpu_lite.weight_only_linear)
         or node.target in CONVOLUTIONS.values())
 
 

@@ -28,7 +28,29 @@ def linear(x, weight, bias=None, activation="none", add=None, add_first=False, m
     if (add is None or _fits(add, x, weight)) and (mul is None or _fits(mul, x, weight)):
         return torch.ops.xpu_lite.linear.default(
             x, weight, bias, activation=activation, add=add, add_first=add_first, mul=mul)
-    y = F.linear(x, weight, bias)
+    return _tail(F.linear(x, weight, bias), activation, add, add_first, mul)
+
+
+def int8_linear(x, weight, *args, activation="none", add=None, add_first=False, mul=None, **kwargs):
+    """:func:`linear` of the operator of this name."""
+    return _quantized(torch.ops.xpu_lite.int8_linear.default, x, weight, args, kwargs,
+                      dict(activation=activation, add=add, add_first=add_first, mul=mul))
+
+
+def weight_only_linear(x, weight, *args, activation="none", add=None, add_first=False, mul=None,
+                       **kwargs):
+    """:func:`linear` of the operator of this name."""
+    return _quantized(torch.ops.xpu_lite.weight_only_linear.default, x, weight, args, kwargs,
+                      dict(activation=activation, add=add, add_first=add_first, mul=mul))
+
+
+def _quantized(operator, x, weight, args, kwargs, tail):
+    if all(tail[name] is None or _fits(tail[name], x, weight) for name in ("add", "mul")):
+        return operator(x, weight, *args, **kwargs, **tail)
+    return _tail(operator(x, weight, *args, **kwargs), **tail)
+
+
+def _tail(y, activation, add, add_first, mul):
     if add_first and add is not None:
         y = y + add
     y = ACTIVATIONS[activation](y)
