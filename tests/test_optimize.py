@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import models
 import torch_xpu_lite
-from torch_xpu_lite.optimization import describe
+from torch_xpu_lite.optimization import compare, describe
 
 DEVICE = "xpu_lite"
 
@@ -304,6 +304,45 @@ class WritesInput(nn.Module):
     def forward(self, x):
         x += 1
         return torch.relu(self.layer(x))
+
+
+def cancelling():
+    """A batch norm that takes off a mean far larger than what is left: rounding to bfloat16
+    before it takes a tenth of that."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(16, 32, 3), nn.BatchNorm2d(32), nn.ReLU()).eval()
+    images = 3 + torch.randn(2, 16, 12, 12)
+    with torch.no_grad():
+        model[0].weight.uniform_(0.05, 0.15)
+        result = model[0](images)
+        model[1].running_mean.copy_(result.mean((0, 2, 3)))
+        model[1].running_var.copy_(result.var((0, 2, 3)))
+    return model.to(DEVICE), images.to(DEVICE)
+
+
+def test_both_far_apart_but_right_in_16_bits():
+    model, images = cancelling()
+    fused = torch_xpu_lite.optimize(model, dtype=torch.bfloat16)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exact = model(images)
+        with torch.autocast(DEVICE):
+            plain = model(images).float()
+        result = fused(images).float()
+    size = exact.norm()
+    assert (plain - result).norm() > 0.06 * size  # not what the first call takes without a look
+    assert (result - exact).norm() < 1.5 * (plain - exact).norm() < 0.3 * size
+
+
+def test_what_is_wrong_is_not_taken_for_rounding():
+    torch.manual_seed(0)
+    exact = torch.randn(1000)
+    expected = exact + 0.1 * torch.randn(1000)
+    for noise, right in ((0.1, True), (0.2, False), (float("nan"), False)):
+        actual = exact + noise * torch.randn(1000)
+        assert compare.no_further_from((exact,), (expected,), (actual,)) == right
+    assert not compare.no_further_from(exact, torch.zeros(1000), torch.zeros(1000))
+    assert not compare.no_further_from((exact,), (expected,), [expected])
 
 
 @pytest.mark.filterwarnings("ignore:.*runs unfused")
