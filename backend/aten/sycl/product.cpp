@@ -11,6 +11,7 @@
 
 #include "backend/aten/sycl/matrix_layout.h"
 #include "backend/aten/sycl/run.h"
+#include "backend/aten/sycl/weight_forms.h"
 #include "backend/xpu/ops/gemm.h"
 
 namespace xpu_lite::aten::sycl {
@@ -76,6 +77,13 @@ bool same_storage(const Tensor& a, const Tensor& b) {
   return a.storage().is_alias_of(b.storage());
 }
 
+// Worth keeping in oneDNN's layout: large enough that reading it in rows costs, and the
+// caller's own matrix, not a copy made for this call.
+bool may_be_weight(const Tensor& b, const Product& p) {
+  constexpr int64_t kLeast = 64 * 64;
+  return b.dim() == 2 && b.numel() >= kLeast && same_memory(b, p.b);
+}
+
 void multiply_onednn(xpu::onednn::Library& library, Product p, DType type) {
   // oneDNN writes rows; a result with dense columns is the transposed product's.
   if (!has_dense_rows(p.out) && has_dense_rows(p.out.transpose(-2, -1))) {
@@ -117,7 +125,11 @@ void multiply_onednn(xpu::onednn::Library& library, Product p, DType type) {
     }
   }
   call.out = view_of(p.out, type, true);
-  run(p.op, p.out, [&](Stream& stream) { library.matmul(stream, p.op, call); });
+  run(p.op, p.out, [&](Stream& stream) {
+    FormsOf forms(b, stream);
+    if (may_be_weight(b, p)) call.forms = &forms;
+    library.matmul(stream, p.op, call);
+  });
 }
 
 xpu::GemmFactor factor(const at::Scalar& s, at::ScalarType type) {

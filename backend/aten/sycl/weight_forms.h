@@ -1,6 +1,6 @@
 #pragma once
 
-// Weights of convolutions in oneDNN's layouts, which oneDNN would reorder them into in
+// Weights of products and convolutions in oneDNN's layouts, which oneDNN would reorder them into in
 // each call: kept from their second use on while nothing writes to them, beside the
 // packed weights of the host engine (Note [Forms of weights]).
 

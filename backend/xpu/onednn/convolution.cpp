@@ -34,13 +34,6 @@ std::string describe_call(const Convolution& c) {
   return text + (c.transposed ? ", transposed" : "");
 }
 
-void reorder(Stream& stream, const Operand& operand, void* from, void* to, bool written) {
-  Arguments arguments(engine_of(stream.device()));
-  arguments.add(DNNL_ARG_FROM, written ? operand.wanted : operand.ours, from);
-  arguments.add(DNNL_ARG_TO, written ? operand.ours : operand.wanted, to);
-  arguments.execute(operand.reorder, stream);
-}
-
 // An operand in the layout that the primitive wants; `kept`: it is there already.
 class InLayout {
  public:
@@ -67,15 +60,6 @@ class InLayout {
   const bool written_, same_;
   const Temporary temporary_;
 };
-
-// The weight in memory of its own, used on `stream` only.
-std::shared_ptr<const void> reordered(Stream& stream, const Operand& weight, void* data) {
-  const Allocation memory = allocate(stream.device(), weight.bytes, stream);
-  std::shared_ptr<const void> form(memory.data,
-                                   [context = memory.context](const void*) { release(context); });
-  reorder(stream, weight, data, memory.data, false);
-  return form;
-}
 
 std::shared_ptr<const void> kept_form(Stream& stream, const Convolution& c,
                                       const ConvolutionEntry& entry) {

@@ -1,10 +1,6 @@
 #include "backend/xpu/onednn/convolution_primitive.h"
 
-#include <cstring>
-#include <map>
-#include <mutex>
 #include <string>
-#include <vector>
 
 #include "backend/runtime/error.h"
 #include "backend/xpu/launch.h"
@@ -60,10 +56,6 @@ memory::desc describe_bias(const Convolution& c) {
   return describe(view);
 }
 
-memory::desc free_layout(const memory::desc& desc) {
-  return memory::desc(desc.get_dims(), desc.get_data_type(), memory::format_tag::any);
-}
-
 bool channels_last(const View& v) { return v.stride[1] == 1 && v.size[1] > 1; }
 
 struct ConvolutionKind {
@@ -78,33 +70,6 @@ struct DeconvolutionKind {
   using Weights = dnnl::deconvolution_backward_weights;
   static constexpr auto kAlgorithm = dnnl::algorithm::deconvolution_direct;
 };
-
-void finish(Operand& operand, const memory::desc& wanted, bool written,
-            const dnnl::engine& engine) {
-  operand.wanted = wanted;
-  operand.same = wanted == operand.ours;
-  operand.bytes = wanted.get_size();
-  if (operand.same) return;
-  const memory::desc& from = written ? wanted : operand.ours;
-  const memory::desc& to = written ? operand.ours : wanted;
-  dnnl::primitive_attr attr;
-  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const dnnl::reorder::primitive_desc made(engine, from, engine, to, attr);
-  if (made.scratchpad_desc().get_size() != 0) {
-    operand.reorder = dnnl::reorder(dnnl::reorder::primitive_desc(engine, from, engine, to));
-  } else {
-    operand.reorder = dnnl::reorder(made);
-  }
-}
-
-// The number of a weight's layout. What a transposed convolution calls the outputs is
-// what another calls the inputs.
-int64_t number_of(memory::desc layout, bool transposed) {
-  static auto* mutex = new std::mutex;
-  static auto* numbers = new std::map<std::pair<std::vector<uint8_t>, bool>, int64_t>;
-  std::lock_guard<std::mutex> lock(*mutex);
-  return numbers->emplace(std::pair(layout.get_blob(), transposed), numbers->size()).first->second;
-}
 
 template <class Kind>
 std::shared_ptr<ConvolutionEntry> make(const dnnl::engine& engine, Direction direction,

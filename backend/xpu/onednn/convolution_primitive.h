@@ -9,16 +9,9 @@
 
 #include <memory>
 
-#include "backend/xpu/onednn/context.h"
+#include "backend/xpu/onednn/operand.h"
 
 namespace xpu_lite::xpu::onednn {
-
-struct Operand {
-  dnnl::memory::desc ours, wanted;
-  dnnl::reorder reorder; // into `wanted` for what is read, from it for what is written
-  bool same = true;
-  size_t bytes = 0; // of `wanted`
-};
 
 struct ConvolutionEntry {
   dnnl::primitive primitive;

@@ -40,14 +40,6 @@ struct Epilogue {
   Activation activation = Activation::None;
 };
 
-// out[.., m, n] = sum over k of a[.., m, k] b[.., k, n] (+ bias[.., 1, n]), rank 2 or
-// 3; any strides, of which one of the last two should be 1.
-struct Matmul {
-  View a, b, out;
-  const View* bias = nullptr; // added before the epilogue
-  Epilogue epilogue;
-};
-
 // Keeps a weight in the layouts that primitives want.
 class WeightForms {
  public:
@@ -59,6 +51,15 @@ class WeightForms {
 
  protected:
   ~WeightForms() = default;
+};
+
+// out[.., m, n] = sum over k of a[.., m, k] b[.., k, n] (+ bias[.., 1, n]), rank 2 or
+// 3; any strides, of which one of the last two should be 1.
+struct Matmul {
+  View a, b, out;
+  const View* bias = nullptr; // added before the epilogue
+  Epilogue epilogue;
+  WeightForms* forms = nullptr; // of b; null: it is never kept
 };
 
 // A convolution of 1 to 3 spatial dimensions, shapes and parameters as in PyTorch: data
