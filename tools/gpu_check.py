@@ -19,6 +19,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -36,7 +37,9 @@ DEVICES = {  # what ocloc calls it: what it is
 }
 WITHOUT_FP64 = {"dg2"}  # the engine refuses float64 there before it builds a kernel
 FP64, FP16 = 1, 2
-BATCH = 12  # modules for one start of ocloc
+BATCH = 250_000  # bytes of modules for one start of ocloc: a few seconds of work
+LIMIT = 300  # seconds for a batch, and then for each of its modules: more is a failure
+SLOW = 5.0  # seconds: a user waits so long for the first call of such a kernel
 
 
 class Module:
@@ -89,70 +92,103 @@ def wrong_needs(module):
     return None
 
 
-def validate(command, modules):
-    """spirv-val over all modules: {key: message}."""
+def validate(command, modules, known):
+    """spirv-val over all modules: {key: message}; `known` holds what has passed."""
     def one(module):
         result = subprocess.run(command + [str(module.path)], text=True, errors="replace",
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return module.key, result.stdout.strip() if result.returncode else ""
+        text = result.stdout.strip() or f"exit status {result.returncode}"
+        return module.key, text if result.returncode else ""
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(pool.map(one, modules))
+        found = dict(pool.map(one, (m for m in modules if m.key not in known)))
+    known.update({key: True for key, text in found.items() if not text})
+    return {m.key: found.get(m.key, "") for m in modules}
 
 
 def build(ocloc, device, modules):
-    """Builds a batch for a device: {key: {"ok", "spill", "log"}}."""
-    out = WORK / "out" / f"{device}-{modules[0].key}"
-    out.mkdir(parents=True, exist_ok=True)
+    """Builds a batch for a device: {key: {"ok", "spill", "seconds", "log"}}.
+
+    When the compiler crashes or hangs, the modules that it gave no verdict on are
+    built again one by one, so that the one to blame is named and the others are not.
+    """
+    out = WORK / "out" / f"{device}-{modules[0].key}-{len(modules)}"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     listing = out / "commands.txt"
     listing.write_text("".join(
         f"compile -file {m.path} -spirv_input -device {device} -out_dir {out}\n" for m in modules))
-    result = subprocess.run(ocloc + ["multi", str(listing)], text=True, errors="replace", cwd=out,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
-    logs = re.split(r"^Command number \d+: ?$", result.stdout, flags=re.MULTILINE)[1:]
+    before = time.time()
+    try:
+        result = subprocess.run(ocloc + ["multi", str(listing)], text=True, errors="replace",
+                                cwd=out, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, timeout=LIMIT)
+        text, ended = result.stdout, f"ocloc ended with status {result.returncode}"
+    except subprocess.TimeoutExpired as reason:
+        text, ended = (reason.stdout or b"").decode(errors="replace"), f"not done in {LIMIT} s"
+    logs = re.split(r"^Command number \d+: ?$", text, flags=re.MULTILINE)[1:]
     done = {int(i): word == "successful" for i, word in
-            re.findall(r"^Build command (\d+): (successful|failed)", result.stdout, re.MULTILINE)}
+            re.findall(r"^Build command (\d+): (successful|failed)", text, re.MULTILINE)}
     results = {}
     for i, module in enumerate(modules):
-        log = logs[i] if i < len(logs) else result.stdout[-2000:]
+        if i not in done and len(modules) > 1:
+            results.update(build(ocloc, device, [module]))
+            continue
+        log = logs[i] if i < len(logs) else text[-2000:]
         spills = [int(n) for n in re.findall(r"spilled around (\d+)", log)]
-        ok = done.get(i, False)
+        binary = next(out.glob(f"build_no_{i + 1}_*.bin"), None)
+        # A success without a binary is none.
+        ok = done.get(i, False) and binary is not None and binary.stat().st_size > 0
+        after = binary.stat().st_mtime if binary else before
+        if not ok:
+            log = (log.split("Build command")[0].strip() + f" [{ended}]")[-1500:]
         results[module.key] = {"ok": ok, "spill": max(spills, default=0),
-                               "log": "" if ok else log.split("Build command")[0].strip()[-1500:]}
-    for path in out.iterdir():
-        path.unlink()
-    out.rmdir()
+                               "seconds": round(after - before, 2), "log": "" if ok else log}
+        before = after
+    shutil.rmtree(out)
     return results
 
 
-def build_all(ocloc, devices, modules, jobs, remembered):
+def batches(modules):
+    """Modules in lists of about BATCH bytes, which is what a build's time goes by."""
+    size, batch = 0, []
+    for module in sorted(modules, key=lambda m: (m.archive, m.name)):
+        if batch and size + len(module.data) > BATCH:
+            yield batch
+            size, batch = 0, []
+        batch.append(module)
+        size += len(module.data)
+    if batch:
+        yield batch
+
+
+def build_all(ocloc, devices, modules, jobs, remembered, store, tag):
     """Builds what is not remembered; gives {device: {key: result}}."""
-    version = gpu_tools.version(ocloc)
-    tag = hashlib.sha256(version.encode()).hexdigest()[:8]
-    store = json.loads(remembered.read_text()) if remembered.exists() else {}
     results, work = {}, []
     for device in devices:
         known = store.setdefault(f"{device}-{tag}", {})
         wanted = {m.key: m for m in modules
                   if not (device in WITHOUT_FP64 and m.needs & FP64)}
         results[device] = {k: known[k] for k in wanted if k in known}
-        missing = sorted((m for k, m in wanted.items() if k not in known), key=lambda m: m.archive)
-        work += [(device, missing[i : i + BATCH]) for i in range(0, len(missing), BATCH)]
+        missing = [m for k, m in wanted.items() if k not in known]
+        work += [(device, batch) for batch in batches(missing)]
     total, done, start = sum(len(batch) for _, batch in work), 0, time.monotonic()
+    size, built = sum(len(m.data) for _, batch in work for m in batch), 0
     print(f"{total} builds to do, {jobs} at once", flush=True)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(build, ocloc, device, batch): device for device, batch in work}
+        futures = {pool.submit(build, ocloc, device, batch): (device, batch)
+                   for device, batch in work}
         shown = start
         for future in concurrent.futures.as_completed(futures):
-            device, made = futures[future], future.result()
+            (device, batch), made = futures[future], future.result()
             results[device].update(made)
             store[f"{device}-{tag}"].update({k: r for k, r in made.items() if r["ok"]})
             done += len(made)
+            built += sum(len(m.data) for m in batch)
             now = time.monotonic()
             if now - shown > 30 or done == total:
                 shown = now
-                left = (now - start) / done * (total - done)
+                left = (now - start) / built * (size - built)
                 print(f"  {done} of {total}, about {left / 60:.0f} min left", flush=True)
                 save(remembered, store)
     save(remembered, store)
@@ -190,6 +226,8 @@ def report(modules, devices, invalid, results, wrong):
         mine = results[device]
         spilled = sorted(((r["spill"], names[k]) for k, r in mine.items() if r["spill"]), reverse=True)
         good = sum(r["ok"] for r in mine.values())
+        slow = sorted(((r["seconds"], names[k]) for k, r in mine.items()
+                       if r.get("seconds", 0) >= SLOW), reverse=True)
         left_out = sum(1 for key in names if key not in mine)
         summary.append(
             f"{device} ({DEVICES[device]}): {good} of {len(mine)} build; {len(spilled)} spill registers"
@@ -197,6 +235,9 @@ def report(modules, devices, invalid, results, wrong):
             + (f"; {left_out} for float64 left out: the device has none" if left_out else ""))
         failures += [f"{device}: {names[k]}: {r['log']}" for k, r in mine.items() if not r["ok"]]
         lines += [f"register spills on {device}:"] + [f"  {n:6d}  {name}" for n, name in spilled] + [""]
+        if slow:
+            lines += [f"slow to build for {device} (seconds):"]
+            lines += [f"  {n:6.1f}  {name}" for n, name in slow] + [""]
     lines = summary + [""] + ["failures:"] * bool(failures) + failures + [""] + lines
     (WORK / "report.txt").write_text("\n".join(lines))
     print("\n".join(summary))
@@ -239,8 +280,12 @@ def main():
             module.path.write_bytes(module.data)
     print(f"{folder}: {len(every)} kernels in {len(archives)} archives; checking {len(modules)}")
     wrong = [(m, text) for m in every if (text := wrong_needs(m))]
-    invalid = validate(validator, list(unique.values()))
-    results = build_all(ocloc, devices, list(unique.values()), options.jobs, WORK / "passed.json")
+    remembered = WORK / "passed.json"
+    store = json.loads(remembered.read_text()) if remembered.exists() else {}
+    tag = hashlib.sha256(gpu_tools.version(ocloc).encode()).hexdigest()[:8]
+    invalid = validate(validator, list(unique.values()), store.setdefault(f"spirv-val-{tag}", {}))
+    save(remembered, store)
+    results = build_all(ocloc, devices, list(unique.values()), options.jobs, remembered, store, tag)
     passed = report(modules, devices, invalid, results, wrong)
     print("gpu-check: " + ("PASSED" if passed else "FAILED"))
     return 0 if passed else 1

@@ -9,7 +9,7 @@ namespace xk {
 using xpu_lite::xpu::CombineColumnsArgs;
 using xpu_lite::xpu::kMaxWalkDims;
 
-template <class T, Combine how, int Most>
+template <class T, int Most>
 inline void combine_column_by(const CombineColumnsArgs& a) {
   auto it = item();
   const int64_t step = it.get_global_range(0);
@@ -31,26 +31,15 @@ inline void combine_column_by(const CombineColumnsArgs& a) {
       int64_t offset;
       if (!index_offset<Most>(a.walk, p, 0, offset)) continue;
       T& to = at_bytes<T>(a.walk.dst, p.dst + offset);
-      to = narrow<T>(combined<how>(widen(to), widen(at_bytes<T>(a.walk.src, p.src))));
+      to = narrow<T>(combined(a.combine, widen(to), widen(at_bytes<T>(a.walk.src, p.src))));
     }
   }
 }
 
-template <class T, Combine how>
-inline void combine_column(const CombineColumnsArgs& a) {
-  if (a.walk.indices == 1) combine_column_by<T, how, 1>(a);
-  else combine_column_by<T, how, kMaxIndices>(a);
-}
-
 template <class T>
 inline void combine_columns(const CombineColumnsArgs& a) {
-  switch (a.combine) {
-    case Combine::Add: return combine_column<T, Combine::Add>(a);
-    case Combine::Multiply: return combine_column<T, Combine::Multiply>(a);
-    case Combine::Min: return combine_column<T, Combine::Min>(a);
-    case Combine::Max: return combine_column<T, Combine::Max>(a);
-    case Combine::Assign: return combine_column<T, Combine::Assign>(a);
-  }
+  if (a.walk.indices == 1) combine_column_by<T, 1>(a);
+  else combine_column_by<T, kMaxIndices>(a);
 }
 
 } // namespace xk

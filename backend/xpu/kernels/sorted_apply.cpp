@@ -34,62 +34,50 @@ inline int64_t position_offset(const SortedApplyArgs& a, int64_t p) {
   return src;
 }
 
-template <class T, class Key, Combine how>
-inline void apply_run(const SortedApplyArgs& a, const Key* keys, int64_t first, Key key,
-                      int64_t dst_column, int64_t src_column) {
+// The keys, of 32 or of 64 bits: all bits set, a place that does not exist.
+struct Keys {
+  const void* data;
+  bool wide;
+
+  uint64_t operator[](int64_t i) const {
+    if (wide) return static_cast<const uint64_t*>(data)[i];
+    const uint32_t key = static_cast<const uint32_t*>(data)[i];
+    return key == ~uint32_t{0} ? ~uint64_t{0} : key;
+  }
+};
+
+template <class T>
+inline void apply_run(const SortedApplyArgs& a, const Keys& keys, int64_t first, uint64_t key,
+                      int64_t c) {
+  int64_t src_column = 0;
+  const int64_t dst_column = column_offsets(a, c, src_column);
   T* to = reinterpret_cast<T*>(a.dst + static_cast<int64_t>(key) + dst_column);
   auto sum = widen(*to);
   for (int64_t t = first; t < a.positions && keys[t] == key; ++t) {
     const char* from = a.src + position_offset(a, a.places[t]) + src_column;
-    sum = combined<how>(sum, widen(*reinterpret_cast<const T*>(from)));
+    sum = combined(a.combine, sum, widen(*reinterpret_cast<const T*>(from)));
   }
   *to = narrow<T>(sum);
 }
 
-template <class T, class Key, Combine how>
-inline void apply(const SortedApplyArgs& a) {
-  const Key* keys = static_cast<const Key*>(a.keys);
-  const Key bad = static_cast<Key>(~Key{0});
-  auto it = item();
-  if (a.rows) {
-    const int64_t local = it.get_local_id(0), group = it.get_local_range(0);
-    for (int64_t s = it.get_group(0); s < a.positions; s += it.get_group_range(0)) {
-      const Key key = keys[s];
-      if (key == bad || (s && keys[s - 1] == key)) continue;
-      for (int64_t c = local; c < a.columns; c += group) {
-        int64_t src = 0;
-        const int64_t dst = column_offsets(a, c, src);
-        apply_run<T, Key, how>(a, keys, s, key, dst, src);
-      }
-    }
-    return;
-  }
-  const int64_t step = it.get_global_range(0), total = a.positions * a.columns;
-  for (int64_t i = it.get_global_id(0); i < total; i += step) {
-    const int64_t s = a.columns == 1 ? i : i / a.columns;
-    const Key key = keys[s];
-    if (key == bad || (s && keys[s - 1] == key)) continue;
-    int64_t src = 0;
-    const int64_t dst = column_offsets(a, i - s * a.columns, src);
-    apply_run<T, Key, how>(a, keys, s, key, dst, src);
-  }
-}
-
-template <class T, class Key>
-inline void apply_by(const SortedApplyArgs& a) {
-  switch (a.combine) {
-    case Combine::Add: return apply<T, Key, Combine::Add>(a);
-    case Combine::Multiply: return apply<T, Key, Combine::Multiply>(a);
-    case Combine::Min: return apply<T, Key, Combine::Min>(a);
-    case Combine::Max: return apply<T, Key, Combine::Max>(a);
-    case Combine::Assign: return apply<T, Key, Combine::Assign>(a);
-  }
-}
-
+// By rows, a group takes a position and its work-items the columns; else a work-item takes
+// one of positions x columns. Both are the same loops, so that the work is there once.
 template <class T>
 inline void sorted_apply(const SortedApplyArgs& a) {
-  if (a.wide) apply_by<T, uint64_t>(a);
-  else apply_by<T, uint32_t>(a);
+  const Keys keys{a.keys, a.wide != 0};
+  auto it = item();
+  const bool rows = a.rows != 0;
+  const int64_t first = rows ? it.get_group(0) : it.get_global_id(0);
+  const int64_t step = rows ? it.get_group_range(0) : it.get_global_range(0);
+  const int64_t total = rows ? a.positions : a.positions * a.columns;
+  const int64_t columns_step = rows ? it.get_local_range(0) : a.columns;
+  for (int64_t i = first; i < total; i += step) {
+    const int64_t s = rows || a.columns == 1 ? i : i / a.columns;
+    const uint64_t key = keys[s];
+    if (key == ~uint64_t{0} || (s && keys[s - 1] == key)) continue;
+    int64_t c = rows ? static_cast<int64_t>(it.get_local_id(0)) : i - s * a.columns;
+    for (; c < a.columns; c += columns_step) apply_run<T>(a, keys, s, key, c);
+  }
 }
 
 } // namespace xk
