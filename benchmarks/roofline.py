@@ -1,7 +1,7 @@
 """What each model reaches of this machine's bounds, as a picture.
 
-The bounds are measured in the same run: the rate of the fastest matrix product of 2048 x 2048
-(torch's and the device's), and the rate of a triad over arrays beyond the caches. A model's work is counted by
+The bounds are measured in the same run: the rate of the fastest matrix product of 1024 x 1024
+and 2048 x 2048 (torch's and the device's, weights kept packed), and the rate of a triad over arrays beyond the caches. A model's work is counted by
 torch's FLOP counter; its traffic is the least there is: every weight read once, every operator's
 result written once and read once.
 """
@@ -39,18 +39,18 @@ class Traffic(TorchDispatchMode):
 
 def bounds(device, dtype):
     """(FLOP/s of a matrix product, bytes/s of a triad), the better of the CPU's and the device's."""
-    n = 2048
-    sides = {}
-    for where in ("cpu", device):
-        a = torch.randn(n, n, device=where, dtype=dtype or torch.float32)
-        b = torch.randn(n, n, device=where, dtype=dtype or torch.float32)
-        sides[where] = lambda a=a, b=b: torch.mm(a, b)
-    with torch.inference_mode():
-        fastest = min(interleave(sides, 9, number=1).values())
+    fastest = 0.0
+    for n in (1024, 2048):
+        sides = {}
+        for where in ("cpu", device):
+            a, b = (torch.randn(n, n, device=where, dtype=dtype or torch.float32) for _ in range(2))
+            sides[where] = lambda a=a, b=b: torch.mm(a, b)
+        with torch.inference_mode():
+            fastest = max(fastest, 2 * n ** 3 / min(interleave(sides, 9, number=2).values()))
     x, y, z = (torch.randn(1 << 25) for _ in range(3))
     with torch.inference_mode():
         triad = interleave({"triad": lambda: torch.add(x, y, alpha=2.0, out=z)}, 9, number=1)
-    return 2 * n ** 3 / fastest, 3 * x.numel() * 4 / triad["triad"]
+    return fastest, 3 * x.numel() * 4 / triad["triad"]
 
 
 def count(model, inputs, dtype):
@@ -70,7 +70,9 @@ def draw(points, limits, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(limits), figsize=(6 * len(limits), 4.6), squeeze=False)
+    cases = list(dict.fromkeys(p["case"] for p in points))
+    lowest = min(p["intensity"] for p in points) / 2
+    figure, axes = pyplot.subplots(1, len(limits), figsize=(6 * len(limits), 5), squeeze=False)
     for axis, (dtype, (flops, rate)) in zip(axes[0], limits.items()):
         xs = [2 ** (i / 4) for i in range(-12, 45)]
         axis.loglog(xs, [min(flops, x * rate) / 1e9 for x in xs], color="black", lw=1.2,
@@ -79,16 +81,23 @@ def draw(points, limits, path):
             chosen = [p for p in points if p["dtype"] == dtype and p["engine"] == engine]
             axis.loglog([p["intensity"] for p in chosen], [p["flops"] / 1e9 for p in chosen], mark,
                         color="#c44e52" if engine == "xpu_lite" else "#8c8c8c", label=engine)
-            if engine == "xpu_lite":
+            if engine == "xpu_lite":  # numbers: the names would lie on each other
                 for p in chosen:
-                    axis.annotate(p["case"], (p["intensity"], p["flops"] / 1e9), fontsize=7,
-                                  xytext=(4, -8), textcoords="offset points")
+                    axis.annotate(str(cases.index(p["case"]) + 1),
+                                  (p["intensity"], p["flops"] / 1e9), fontsize=8,
+                                  xytext=(4, 3), textcoords="offset points")
+        axis.set_xlim(lowest, 2 * max(p["intensity"] for p in points))
+        axis.set_ylim(lowest * rate / 1e9, 1.5 * flops / 1e9)
         axis.set_title(dtype)
         axis.set_xlabel("FLOP per byte of least traffic")
         axis.set_ylabel("GFLOP/s")
         axis.legend(fontsize=8, loc="lower right")
         axis.grid(alpha=0.3, which="both")
-    figure.tight_layout()
+    names = [f"{i}  {case}" for i, case in enumerate(cases, 1)]
+    half = (len(names) + 1) // 2
+    for row, some in enumerate((names[:half], names[half:])):
+        figure.text(0.02, 0.05 - 0.035 * row, "     ".join(some), fontsize=8)
+    figure.tight_layout(rect=(0, 0.09, 1, 1))
     figure.savefig(path, dpi=110)
 
 
