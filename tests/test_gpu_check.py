@@ -86,3 +86,68 @@ def test_broken_modules_are_found(tmp_path):
         [sys.executable, str(ROOT / "tools/gpu_check.py"), "--kernels", str(tmp_path), "--devices",
          "bmg"], capture_output=True, text=True, timeout=600)
     assert result.returncode == 1 and "FAILED spirv-val" in result.stdout, result.stdout
+
+
+COMPILER = '''
+import os, re, sys, time
+verdicts = []
+for i, line in enumerate(open(sys.argv[2])):
+    kind = open(re.search(r"-file (\\S+)", line).group(1)).read()
+    print(f"Command number {i + 1}: ", flush=True)
+    if kind == "crash":
+        os.abort()
+    if kind == "hang":
+        time.sleep(60)
+    if kind == "spill":
+        print("warning: in kernel 'k': compiled SIMD32 allocated 128 regs and spilled around 7")
+    if kind not in ("wrong", "nothing"):
+        open(f"build_no_{i + 1}_bmg.bin", "w").write("code")
+    if kind == "wrong":
+        print("error: unsupported thing")
+    print("Build failed." if kind == "wrong" else "Build succeeded.")
+    verdicts.append("failed" if kind == "wrong" else "successful")
+for i, verdict in enumerate(verdicts):
+    print(f"Build command {i}: {verdict}")
+'''
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """A stand-in for ocloc, which does what a module's text says."""
+    monkeypatch.setattr(gpu_check, "WORK", tmp_path)
+    (tmp_path / "spv").mkdir()
+    script = tmp_path / "ocloc.py"
+    script.write_text(COMPILER)
+
+    def build(*kinds):
+        modules = []
+        for i, kind in enumerate(kinds):
+            module = gpu_check.Module(f"{kind}_{i}", "archive", 0, kind.encode())
+            module.key, module.path = f"{kind}_{i}", tmp_path / "spv" / f"{kind}_{i}.spv"
+            module.path.write_bytes(module.data)
+            modules.append(module)
+        return gpu_check.build([sys.executable, str(script)], "bmg", modules)
+
+    return build
+
+
+def test_a_module_that_does_not_compile_fails_alone(compiler):
+    results = compiler("good", "wrong", "spill", "nothing")
+    assert {k: r["ok"] for k, r in results.items()} == {
+        "good_0": True, "wrong_1": False, "spill_2": True, "nothing_3": False}
+    assert "unsupported thing" in results["wrong_1"]["log"]
+    assert [r["spill"] for r in results.values()] == [0, 0, 7, 0]
+
+
+def test_a_crash_of_the_compiler_is_laid_to_its_module(compiler):
+    results = compiler("good", "crash", "spill")
+    assert {k: r["ok"] for k, r in results.items()} == {
+        "good_0": True, "crash_1": False, "spill_2": True}
+    assert "status -6" in results["crash_1"]["log"]
+
+
+def test_a_compiler_that_hangs_is_stopped(compiler, monkeypatch):
+    monkeypatch.setattr(gpu_check, "LIMIT", 2)
+    results = compiler("good", "hang")
+    assert {k: r["ok"] for k, r in results.items()} == {"good_0": True, "hang_1": False}
+    assert "not done in 2 s" in results["hang_1"]["log"]
