@@ -173,3 +173,29 @@ assert _info.run() == 0
 """, XPU_LITE_DEVICES=KIND)
     (line,) = [line for line in printed.splitlines() if line.split()[:1] == ["onednn"]]
     assert "missing" in line and "pip install 'torch-xpu-lite[xpu]'" in line
+
+
+def test_a_device_without_float64_prints_and_trains_with_a_loss_scale():
+    """Where PyTorch itself goes through float64, unasked."""
+    process.check("""
+import torch
+assert not torch.xpu_lite.get_device_properties(0).has_fp64
+x = torch.tensor([0.5, 1e-4, 1e5], device="xpu_lite")
+assert repr(x) == repr(x.cpu())[:-1] + ", device='xpu_lite:0')", repr(x)
+for fused in (False, True):
+    layer = torch.nn.Linear(3, 2).to("xpu_lite")
+    plain = torch.nn.Linear(3, 2)
+    plain.load_state_dict({k: v.cpu() for k, v in layer.state_dict().items()})
+    for module, at in ((layer, "xpu_lite"), (plain, "cpu")):
+        optimizer = torch.optim.AdamW(module.parameters(), lr=0.1, fused=fused)
+        scaler = torch.amp.GradScaler(at, init_scale=1024.0)
+        for unscale in (True, False):
+            scaler.scale(module(torch.ones(4, 3, device=at)).square().sum()).backward()
+            if unscale:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+    torch.testing.assert_close(layer.weight.cpu(), plain.weight, rtol=1e-4, atol=1e-5)
+""", XPU_LITE_DEVICES=KIND, XPU_LITE_WITHOUT="fp64")

@@ -40,8 +40,11 @@ DeviceProperties properties_of(const sycl::device& device, const std::string& se
   if (digit == std::string::npos ||
       std::sscanf(p.isa.c_str() + digit, "%d.%d", &p.major, &p.minor) < 1 || p.major < 1)
     p.major = 1;
-  p.has_fp64 = device.has(sycl::aspect::fp64);
-  p.has_fp16 = device.has(sycl::aspect::fp16);
+  const auto has = [&](sycl::aspect aspect, const char* name) { // as kernels are told
+    return device.has(aspect) && options().without.find(name) == std::string::npos;
+  };
+  p.has_fp64 = has(sycl::aspect::fp64, "fp64");
+  p.has_fp16 = has(sycl::aspect::fp16, "fp16");
   return p;
 }
 

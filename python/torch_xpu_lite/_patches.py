@@ -19,6 +19,8 @@ def apply() -> None:
         _patch_dlpack_device()
     _patch_dlpack()
     _patch_ddp()
+    _patch_printing()
+    _patch_grad_scaler()
     from torch_xpu_lite import _autocast, _ipc, _parallel
 
     _autocast.patch()
@@ -109,3 +111,48 @@ def _over_xpulite(ddp) -> bool:
     backend = ddp.process_group._get_backend(torch.device(ddp.device_type))
     backend = getattr(backend, "wrapped_pg", backend)  # TORCH_DISTRIBUTED_DEBUG=DETAIL
     return backend.name() == "xpulite"
+
+
+def _patch_printing() -> None:
+    """Printing looks at the values in float64 (but for a few devices, by name): a GPU that
+    has none could not print a float32 tensor. The range is worked out by the CPU instead."""
+    from torch import _tensor_str
+
+    original = _tensor_str.tensor_totype
+
+    @functools.wraps(original)
+    def tensor_totype(tensor):
+        return original(tensor.cpu() if tensor.device.type == _NAME else tensor)
+
+    _tensor_str.tensor_totype = tensor_totype
+
+
+class _ScaleInFloat32:
+    """A loss scale whose ``double()`` is itself: scales are powers of two, as a rule, and
+    their reciprocals are exact in float32."""
+
+    def __init__(self, scale):
+        self._scale, self.device = scale, scale.device
+
+    def double(self):
+        return self._scale
+
+
+def _patch_grad_scaler() -> None:
+    """``GradScaler.unscale_`` takes a reciprocal in float64 (but on one device, by name):
+    a GPU that has none could not train with it."""
+    original = torch.amp.GradScaler.unscale_
+
+    @functools.wraps(original)
+    def unscale_(self, optimizer):
+        scale = self._scale
+        if (scale is None or scale.device.type != _NAME
+                or torch.xpu_lite.get_device_properties(scale.device).has_fp64):
+            return original(self, optimizer)
+        self._scale = _ScaleInFloat32(scale)
+        try:
+            return original(self, optimizer)
+        finally:
+            self._scale = scale
+
+    torch.amp.GradScaler.unscale_ = unscale_
