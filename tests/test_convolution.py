@@ -156,6 +156,42 @@ def test_a_filter_is_kept_and_never_stale():
             torch.testing.assert_close(got.cpu(), want, rtol=1e-4, atol=1e-3)
 
 
+# Winograd's method, where the processor and XPU_LITE_WINOGRAD allow it: enough tiles of 4x4.
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("padding", [0, 1, 2, (2, 1)], ids=str)
+def test_many_pixels_and_channels(channels_last, padding):
+    image, weight, bias = operands((2, 64, 30, 26), out=80)
+    if channels_last:
+        image = image.contiguous(memory_format=torch.channels_last)
+    device_image, device_weight, device_bias = (t.to(DEV) for t in (image, weight, bias))
+    add = torch.randn(F.conv2d(image, weight, bias, 1, padding).shape)
+    for change in (lambda w: w, lambda w: w.mul_(2), lambda w: w[3].zero_(),
+                   lambda w: w.copy_(torch.flip(w, (0,)))):
+        change(device_weight), change(weight)
+        reference = F.conv2d(image.double(), weight.double(), bias.double(), 1, padding)
+        for _ in range(3):  # made for one call, then kept
+            got = F.conv2d(device_image, device_weight, device_bias, 1, padding)
+            close(got, reference, torch.float32)
+        assert torch.equal(got, F.conv2d(device_image, device_weight, device_bias, 1, padding))
+    pads = [padding, padding] if isinstance(padding, int) else list(padding)
+    got = fused(device_image, device_weight, device_bias, [1, 1], pads, [1, 1], 1,
+                activation="relu", add=add.to(DEV))
+    close(got, (reference + add.double()).relu(), torch.float32)
+
+
+def test_gradients_of_many_pixels():
+    image, weight, bias = operands((4, 64, 32, 32), out=64)
+    image = image.contiguous(memory_format=torch.channels_last)
+    sides = []
+    for device, dtype in (("cpu", torch.float64), (DEV, torch.float32)):
+        leaves = [t.to(device, dtype).requires_grad_() for t in (image, weight, bias)]
+        out = F.conv2d(*leaves, padding=1)
+        out.square().mean().backward()
+        sides.append([out.detach(), *(leaf.grad for leaf in leaves)])
+    for want, got in zip(*sides):
+        torch.testing.assert_close(got.cpu().double(), want, rtol=1e-4, atol=2e-5)
+
+
 @host_only("the host engine keeps casts of weights")
 def test_under_autocast():
     image, weight, bias = operands()

@@ -175,6 +175,9 @@ const std::vector<Variable>& variables() {
        [](const Options& o) { return show_flag(o.guard); }},
       {"XPU_LITE_GEMM", "amx, avx512_bf16, avx512, avx2, tile_model, reference",
        "which matrix product for packed weights to use where it can be used", nullptr, nullptr},
+      {"XPU_LITE_WINOGRAD", "auto, off",
+       "float32 3x3 convolutions by Winograd's method: where it is faster, or never", nullptr,
+       nullptr},
       {"XPU_LITE_PACK", "auto, off, or a size such as 512M",
        "keep packed weights: yes, no, or up to this size (auto: a quarter of the memory)",
        [](Options& o, const std::string& v) {

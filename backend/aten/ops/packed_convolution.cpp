@@ -2,12 +2,14 @@
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/ops/_convolution_ops.h>
+#include <c10/core/GradMode.h>
 
 #include "backend/aten/core/launch.h"
 #include "backend/aten/core/route2.h"
 #include "backend/aten/ops/convolution_operands.h"
 #include "backend/aten/ops/linear_operands.h"
 #include "backend/aten/ops/packed_weights.h"
+#include "backend/cpu/conv/winograd.h"
 
 namespace xpu_lite::aten {
 
@@ -18,7 +20,8 @@ namespace conv = cpu::conv;
 namespace {
 
 // They tell packed forms from a matrix's.
-constexpr int64_t kConvolutionForm = 1, kTurnedForm = 2;
+constexpr int64_t kConvolutionForm = 1, kTurnedForm = 2, kWinogradForm = 3,
+                  kTurnedWinogradForm = 4;
 
 int64_t out_size(int64_t in, const conv::Window& w) {
   return (in + 2 * w.pad - w.dilation * (w.size - 1) - 1) / w.stride + 1;
@@ -88,7 +91,9 @@ bool is_faster_here(const conv::Convolution& c, bool channels_last) {
       (c.out_channels > 32 || small || c.dtype != cpu::DType::Float);
 }
 
-std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype, bool turned) {
+namespace {
+
+conv::Filter as_filter(const Tensor& weight, cpu::DType dtype, bool turned) {
   conv::Filter filter{dtype, weight.size(0), weight.size(1), weight.size(2), weight.size(3),
                       weight.const_data_ptr(), dtype,
                       {weight.stride(0), weight.stride(1), weight.stride(2), weight.stride(3)}};
@@ -98,6 +103,20 @@ std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype
     filter.data = static_cast<const char*>(filter.data) + last * cpu::dtype_size(dtype);
     filter.strides[2] = -filter.strides[2], filter.strides[3] = -filter.strides[3];
   }
+  return filter;
+}
+
+std::shared_ptr<const void> winograd_filter(const Tensor& weight, bool turned) {
+  const conv::Filter filter = as_filter(weight, cpu::DType::Float, turned);
+  return packed_by(weight, weight.scalar_type(), conv::winograd_packed_bytes(filter),
+                   [&](void* out) { conv::winograd_pack(filter, out); },
+                   {turned ? kTurnedWinogradForm : kWinogradForm});
+}
+
+} // namespace
+
+std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype, bool turned) {
+  const conv::Filter filter = as_filter(weight, dtype, turned);
   return packed_by(weight, weight.scalar_type(), conv::packed_bytes(filter),
                    [&](void* out) { conv::pack(filter, out); },
                    {turned ? kTurnedForm : kConvolutionForm});
@@ -106,20 +125,24 @@ std::shared_ptr<const void> packed_filter(const Tensor& weight, cpu::DType dtype
 Tensor run_convolution(const char* name, conv::Convolution& c, const Tensor& input,
                        const Tensor& weight, at::ScalarType type, MemoryFormat format,
                        bool turned) {
-  const auto packed = packed_filter(weight, c.dtype, turned);
   const int64_t sizes[4] = {c.batch, c.out_channels, c.out_height, c.out_width};
   Tensor out = at::detail::empty_generic(sizes, device_allocator(),
                                          c10::DispatchKeySet(c10::DispatchKey::PrivateUse1),
                                          type, format);
   c.input = input.const_data_ptr();
-  c.packed = packed.get();
   c.output = out.mutable_data_ptr();
   c.output_dtype = *gemm_type(type);
   c.output_layout = format == MemoryFormat::ChannelsLast ? conv::Layout::ChannelsLast
                                                          : conv::Layout::ChannelsFirst;
+  // A filter that is trained is packed for every step.
+  const bool filter_changes = turned || (c10::GradMode::is_enabled() && weight.requires_grad());
+  const bool winograd = conv::prefers_winograd(c, filter_changes);
+  const auto packed =
+      winograd ? winograd_filter(weight, turned) : packed_filter(weight, c.dtype, turned);
+  c.packed = packed.get();
   note_route(1, name);
   KernelSpan span(name, stream_of(input));
-  conv::convolution(c);
+  winograd ? conv::winograd_convolution(c) : conv::convolution(c);
   return out;
 }
 
