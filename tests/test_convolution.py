@@ -179,9 +179,11 @@ def test_many_pixels_and_channels(channels_last, padding):
     close(got, (reference + add.double()).relu(), torch.float32)
 
 
-def test_gradients_of_many_pixels():
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_gradients_of_many_pixels(channels_last):
     image, weight, bias = operands((4, 64, 32, 32), out=64)
-    image = image.contiguous(memory_format=torch.channels_last)
+    if channels_last:
+        image = image.contiguous(memory_format=torch.channels_last)
     sides = []
     for device, dtype in (("cpu", torch.float64), (DEV, torch.float32)):
         leaves = [t.to(device, dtype).requires_grad_() for t in (image, weight, bias)]
@@ -190,6 +192,26 @@ def test_gradients_of_many_pixels():
         sides.append([out.detach(), *(leaf.grad for leaf in leaves)])
     for want, got in zip(*sides):
         torch.testing.assert_close(got.cpu().double(), want, rtol=1e-4, atol=2e-5)
+
+
+# A filter that Winograd's method keeps has 36 points, the direct sum's has 9 taps.
+@host_only("the host engine keeps packed weights")
+@pytest.mark.skipif(x.get_device_properties(0).isa in ("baseline", "avx2"),
+                    reason="Winograd's method needs AVX-512")
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_winograd_where_it_is_faster(channels_last):
+    def kept(channels, size, stride=1):
+        image, weight = torch.randn(2, channels, size, size), torch.randn(64, channels, 3, 3)
+        if channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        image, weight = image.to(DEV), weight.to(DEV)
+        x.clear_packed_weights()
+        for _ in range(3):
+            F.conv2d(image, weight, None, stride, 1)
+        return x.packing_stats()["packed"]["bytes"] // (4 * 64 * channels)
+
+    assert kept(64, 56) == 36
+    assert kept(64, 56, stride=2) == 9 and kept(64, 7) == 9 and kept(32, 56) == 9
 
 
 @host_only("the host engine keeps casts of weights")

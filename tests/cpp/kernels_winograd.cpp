@@ -1,5 +1,5 @@
 // Winograd's convolution against convolution() and loops in double, for ragged images,
-// paddings, epilogues and numbers of threads.
+// paddings, layouts, epilogues and numbers of threads.
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -27,11 +27,27 @@ std::vector<float> numbers(int64_t n, unsigned seed) {
   return all;
 }
 
+// Of n images: pixels x channels to channels x pixels.
+std::vector<float> turned_around(const std::vector<float>& from, int64_t n, int64_t pixels,
+                                 int64_t channels) {
+  std::vector<float> to(from.size());
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t p = 0; p < pixels; ++p) {
+      for (int64_t j = 0; j < channels; ++j) {
+        to[static_cast<size_t>((i * channels + j) * pixels + p)] =
+            from[static_cast<size_t>((i * pixels + p) * channels + j)];
+      }
+    }
+  }
+  return to;
+}
+
 struct Problem {
   int64_t batch = 2, channels = 32, height = 9, width = 11, out_channels = 48;
   int64_t pad_y = 1, pad_x = 1;
   bool filter_last = false, turned = false, bias = false, add = false, add_first = false;
   gemm::Activation activation = gemm::Activation::None;
+  Layout input_layout = Layout::ChannelsLast, output_layout = Layout::ChannelsLast;
   int64_t oh() const { return height + 2 * pad_y - 2; }
   int64_t ow() const { return width + 2 * pad_x - 2; }
 
@@ -45,13 +61,13 @@ struct Problem {
     c.batch = batch, c.channels = channels, c.height = height, c.width = width;
     c.out_channels = out_channels, c.out_height = oh(), c.out_width = ow();
     c.vertical = {3, 1, pad_y, 1}, c.horizontal = {3, 1, pad_x, 1};
-    c.input_layout = c.output_layout = Layout::ChannelsLast;
+    c.input_layout = input_layout, c.output_layout = output_layout;
     return c;
   }
 
   Errors run(std::vector<float>* result = nullptr) const {
     const int64_t pixels = oh() * ow(), outputs = batch * pixels * out_channels;
-    auto x = numbers(batch * height * width * channels, 1);
+    const auto x = numbers(batch * height * width * channels, 1);
     auto w = numbers(out_channels * channels * 9, 2);
     for (float& v : w) v /= std::sqrt(9.f * channels);
     const auto b = numbers(out_channels, 3), more = numbers(outputs, 4);
@@ -70,7 +86,8 @@ struct Problem {
     conv::winograd_pack(f, winograd_form.data());
     std::vector<float> y(static_cast<size_t>(outputs), NAN), z = y;
     conv::Convolution c = shape();
-    c.input = x.data();
+    const auto planes = turned_around(x, batch, height * width, channels);
+    c.input = input_layout == Layout::ChannelsLast ? x.data() : planes.data();
     if (bias) c.epilogue.bias = {b.data(), DType::Float};
     if (add) c.epilogue.add = {more.data(), DType::Float, out_channels};
     c.epilogue.add_first = add_first, c.epilogue.activation = activation;
@@ -78,6 +95,10 @@ struct Problem {
     conv::winograd_convolution(c);
     c.packed = direct_form.data(), c.output = z.data();
     conv::convolution(c);
+    if (output_layout == Layout::ChannelsFirst) {
+      y = turned_around(y, batch, out_channels, pixels);
+      z = turned_around(z, batch, out_channels, pixels);
+    }
     Errors errors;
     for (int64_t i = 0; i < outputs; ++i) {
       const int64_t o = i % out_channels, p = i / out_channels % pixels;
@@ -125,6 +146,30 @@ TEST_F(Winograd, RaggedImagesAndPadding) {
   }
 }
 
+TEST_F(Winograd, ChannelsFirst) {
+  for (int kind = 1; kind < 4; ++kind) {
+    for (int64_t size = 3; size <= 10; ++size) {
+      Problem p;
+      if (kind & 1) p.input_layout = Layout::ChannelsFirst;
+      if (kind & 2) p.output_layout = Layout::ChannelsFirst;
+      p.batch = 3, p.height = size, p.width = 2 * size - 3;
+      p.pad_y = size % 3, p.pad_x = 2 - size % 3, p.bias = size & 1;
+      if (size & 2) p.activation = gemm::Activation::ReLU;
+      EXPECT_LT(p.run().winograd, kBound) << kind << " " << size;
+    }
+  }
+}
+
+TEST_F(Winograd, OfTheSameResultsInAnyLayout) {
+  Problem p;
+  p.batch = 3, p.height = 30, p.width = 21, p.bias = true;
+  std::vector<float> last, first;
+  p.run(&last);
+  p.input_layout = p.output_layout = Layout::ChannelsFirst;
+  p.run(&first);
+  EXPECT_EQ(last, first);
+}
+
 TEST_F(Winograd, Epilogues) {
   for (int kind = 0; kind < 16; ++kind) {
     Problem p;
@@ -166,7 +211,7 @@ TEST_F(Winograd, WhatItDoesNotServeIsRefused) {
   others[1].horizontal.dilation = 2;
   others[2].channels = 33;
   others[3].dtype = DType::BFloat16;
-  others[4].input_layout = Layout::ChannelsFirst;
+  others[4].output_layout = Layout::ChannelsFirst, others[4].epilogue.add.data = &fine;
   others[5].epilogue.activation = gemm::Activation::SiLU;
   for (const conv::Convolution& c : others) {
     EXPECT_FALSE(conv::winograd_serves(c));

@@ -54,7 +54,7 @@ constexpr int64_t pitch(int64_t channels) { return ((channels + 15) / 16 | 1) * 
 bool winograd_serves(const Convolution& c) {
   const gemm::Epilogue& e = c.epilogue;
   return isa() >= Isa::Avx512 && c.dtype == DType::Float && c.output_dtype == DType::Float &&
-      c.input_layout == Layout::ChannelsLast && c.output_layout == Layout::ChannelsLast &&
+      (c.output_layout == Layout::ChannelsLast || !e.add.data) &&
       is_fitting(c.vertical) && is_fitting(c.horizontal) && c.channels > 0 &&
       c.channels % 16 == 0 && c.out_channels % 16 == 0 && c.channels <= kMostChannels &&
       c.out_channels <= kMostChannels && (!e.bias.data || e.bias.dtype == DType::Float) &&

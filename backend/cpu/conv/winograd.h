@@ -23,8 +23,8 @@
 
 namespace xpu_lite::cpu::conv {
 
-// What it can do: float32, AVX-512, 3x3 with stride and dilation 1, channels last, channels in
-// multiples of 16; bias and addend of float32, ReLU or no activation.
+// What it can do: float32, AVX-512, 3x3 with stride and dilation 1, channels in multiples of 16;
+// bias and addend of float32 (the addend with channels last only), ReLU or no activation.
 bool winograd_serves(const Convolution& c);
 
 // Where it serves and was measured to be faster (benchmarks/convolution.py).
